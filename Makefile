@@ -1,0 +1,62 @@
+# The two commands for a newcomer are `make demo` and `make test`: each sets up all it needs.
+# PYTHON=python3.12 chooses the interpreter, VENV=folder the environment, ARGS="-k name" goes to pytest.
+VENV ?= .venv
+PYTHON ?=
+JOBS ?= 2
+ARGS ?=
+UV ?= uv
+
+SHELL := /bin/bash
+# What a user's environment sets for other projects must not reach this one.
+unexport PYTHONPATH PYTHONHOME
+
+DISTRIBUTIONS := kairos-core kairos-sql tests-conformance
+RUN := $(VENV)/bin/python
+PYTEST = $(RUN) -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all test-repository bench lint format lock clean $(DISTRIBUTIONS:%=test-%)
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 18
+	@printf 'test-%s\n' $(DISTRIBUTIONS)
+
+demo: $(READY) ## load the flights of 2013 into one SQLite file and report on them
+	@$(RUN) examples/flights/demo.py
+
+test: $(READY) ## all tests, one configuration of each server
+	$(PYTEST) -m "not full"
+
+test-all: $(READY) ## all tests, every configuration
+	$(PYTEST)
+
+$(DISTRIBUTIONS:%=test-%): test-%: $(READY)
+	$(PYTEST) -m "not full" $*/tests
+
+test-repository: $(READY) ## the layering, the requirements and every code block of the documentation
+	$(PYTEST) -m "not full" tests
+
+bench: $(READY) ## each verb against hand-written code on the same driver
+	$(RUN) benchmarks/run.py
+
+lint: $(READY) ## ruff, ruff format and mypy, changing nothing
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(RUN) -m mypy
+
+format: $(READY) ## let ruff change what it can
+	$(RUN) -m ruff check --fix
+	$(RUN) -m ruff format
+
+lock: ## write default.lock anew from requirements.txt (needs uv)
+	cd 3rdparty/python && $(UV) pip compile --quiet --universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-header --no-annotate requirements.txt -o default.lock
+
+clean: ## remove the environment and what the tools left
+	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(READY): 3rdparty/python/default.lock $(wildcard */pyproject.toml) tools/setup-venv
+	@tools/setup-venv $(VENV) $(PYTHON)
+	@touch $@
