@@ -1,0 +1,1 @@
+"""Programs that use kairos on real data, one package each."""

@@ -1,0 +1,1 @@
+"""Tests of the flights example, against answers computed without kairos."""

@@ -1,0 +1,125 @@
+"""One run of the demonstration and one independent count of the CSV, for all tests."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import subprocess
+import sys
+import zipfile
+from collections import Counter, defaultdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from attrs import define, field, frozen
+
+from examples.flights.data import find_archive
+from examples.flights.load import Store, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[3]
+
+
+@define
+class Truth:
+    """The answers, counted from the CSV in plain Python."""
+
+    rows: int = 0
+    cancelled: int = 0
+    unknown_aircraft: int = 0
+    per_month: Counter[int] = field(factory=Counter)
+    per_day: Counter[datetime] = field(factory=Counter)
+    per_hour: Counter[datetime] = field(factory=Counter)
+    per_carrier_month: Counter[tuple[str, int]] = field(factory=Counter)
+    delays: dict[datetime, list[int]] = field(factory=lambda: defaultdict(list))
+    delays_of_airport: dict[tuple[str, datetime], list[int]] = field(factory=lambda: defaultdict(list))
+    delays_of_carrier: dict[str, list[int]] = field(factory=lambda: defaultdict(list))
+    aircraft: dict[datetime, set[str]] = field(factory=lambda: defaultdict(set))
+    aircraft_of_carrier: dict[str, set[str]] = field(factory=lambda: defaultdict(set))
+    departures: dict[tuple[str, datetime], list[tuple[datetime, int]]] = field(
+        factory=lambda: defaultdict(list)
+    )
+
+
+@pytest.fixture(scope="session")
+def truth() -> Truth:
+    found = Truth()
+    with zipfile.ZipFile(find_archive()) as archive, archive.open("flights.csv") as binary:
+        rows = csv.reader(io.TextIOWrapper(binary, "utf-8", newline=""))
+        columns = next(rows)
+        for values in rows:
+            row = dict(zip(columns, values, strict=True))
+            day = datetime(int(row["year"]), int(row["month"]), int(row["day"]), tzinfo=UTC)
+            hour = day + timedelta(hours=int(row["hour"]))
+            carrier, origin, tail = row["carrier"], row["origin"], row["tailnum"]
+            found.rows += 1
+            found.per_month[day.month] += 1
+            found.per_day[day] += 1
+            found.per_hour[hour] += 1
+            found.per_carrier_month[carrier, day.month] += 1
+            if tail == "NA":
+                found.unknown_aircraft += 1
+            else:
+                found.aircraft[day].add(tail)
+                found.aircraft_of_carrier[carrier].add(tail)
+            if row["dep_delay"] == "NA":
+                found.cancelled += 1
+                continue
+            delay = int(row["dep_delay"])
+            found.delays[day].append(delay)
+            found.delays_of_airport[origin, day].append(delay)
+            found.delays_of_carrier[carrier].append(delay)
+            left = hour + timedelta(minutes=int(row["minute"]) + delay)
+            found.departures[origin, left.replace(hour=0, minute=0)].append((left, delay))
+    return found
+
+
+@frozen(kw_only=True)
+class Run:
+    """What one run of the demonstration printed, used and left behind."""
+
+    folder: Path
+    output: str
+    errors: str
+    exit_code: int
+    cpu_seconds: float
+    peak_megabytes: float
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("flights")
+    environment = {key: value for key, value in os.environ.items() if key not in {"FORCE_COLOR", "COLUMNS"}}
+    environment["PYTHONPATH"] = str(ROOT)
+    with (folder / "output").open("w") as output, (folder / "errors").open("w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-m", "examples.flights.demo"],
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=errors,
+        )
+        # wait4 tells what this one child used; the resource module only knows all children together.
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return Run(
+        folder=folder,
+        output=(folder / "output").read_text("utf-8"),
+        errors=(folder / "errors").read_text("utf-8"),
+        exit_code=process.returncode,
+        cpu_seconds=usage.ru_utime + usage.ru_stime,
+        peak_megabytes=usage.ru_maxrss * 1024 / 1e6,
+    )
+
+
+@pytest.fixture(scope="session")
+def store(run: Run) -> Iterator[Store]:
+    """The file that the run left behind, opened again."""
+    assert run.exit_code == 0, run.errors
+    with open_store(f"sqlite:///{run.folder / 'build/flights.db'}") as opened:
+        yield opened

@@ -1,0 +1,80 @@
+"""The demonstration as a newcomer runs it: what it prints, what it leaves, what it costs."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+
+from examples.flights.load import Loaded
+from examples.flights.report import WIDTH, report
+
+if TYPE_CHECKING:
+    from examples.flights.load import Store
+
+    from .conftest import Run, Truth
+
+pytestmark = pytest.mark.xdist_group("flights")  # one worker: the run of the demonstration is shared
+ESCAPE = "\x1b"
+
+
+def printed_snippet(output: str) -> str:
+    found = re.search(r"Read it yourself:\n\n(.+?)\n\n", output, re.DOTALL)
+    assert found, output
+    return "\n".join(line.rstrip() for line in found[1].splitlines())
+
+
+def test_it_ends_well_and_says_nothing_on_stderr(run: Run) -> None:
+    assert (run.exit_code, run.errors) == (0, "")
+
+
+def test_into_a_file_it_is_plain_text_of_80_columns(run: Run) -> None:
+    assert ESCAPE not in run.output
+    assert max(len(line.rstrip()) for line in run.output.splitlines()) <= WIDTH == 80
+
+
+def test_it_shows_the_facts(run: Run) -> None:
+    for fact in ("January +27,004", "February +24,951", "July +29,425", "December +28,135"):
+        assert re.search(rf"^{fact} ", run.output, re.MULTILINE)
+    assert re.search(r"^The year +336,776 +4,043 ", run.output, re.MULTILINE)
+    assert "336,776 of 336,776 flights" in run.output
+    assert "8,255 flights were cancelled" in run.output
+
+
+def test_every_day_is_in_the_plot(run: Run) -> None:
+    plot = [line for line in run.output.splitlines() if re.match(r"^[ \d,]{5}[│┤]", line)]
+    assert sum(line.count("o") for line in plot) > 40
+    assert sum(line.count("•") for line in plot) > 150
+
+
+def test_the_printed_snippet_is_five_lines_and_reads_the_file(run: Run, truth: Truth) -> None:
+    code = printed_snippet(run.output)
+    assert len(code.splitlines()) == 5
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, cwd=run.folder, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    counts = [int(n) for n in re.findall(r"\(\d+, (\d+)\)", done.stdout)]
+    assert counts == [truth.per_month[month] for month in range(1, 13)]
+
+
+def test_it_stays_within_60_seconds_and_500_megabytes(run: Run) -> None:
+    # Processor seconds: they do not grow because other tests run beside this one.
+    assert run.cpu_seconds < 60
+    assert run.peak_megabytes < 500
+
+
+def test_on_a_terminal_it_is_the_same_text_in_colour(store: Store) -> None:
+    texts = []
+    for terminal in (False, True):
+        text = io.StringIO()
+        report(Console(file=text, width=WIDTH, force_terminal=terminal, highlight=False), store, Loaded())
+        texts.append(text.getvalue())
+    plain, coloured = texts
+    assert ESCAPE not in plain
+    assert ESCAPE in coloured
+    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == plain
