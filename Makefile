@@ -58,5 +58,5 @@ clean: ## remove the environment and what the tools left
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): 3rdparty/python/default.lock $(wildcard */pyproject.toml) tools/setup-venv
-	@tools/setup-venv $(VENV) $(PYTHON)
+	@tools/setup-venv "$(VENV)" "$(PYTHON)"
 	@touch $@
