@@ -1,0 +1,61 @@
+"""The one requirements list, its lock and the ranges of the distributions say the same."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "3rdparty" / "python"
+LISTED = {
+    requirement.name: requirement
+    for line in (FOLDER / "requirements.txt").read_text().splitlines()
+    if line and not line.startswith("#")
+    for requirement in [Requirement(line)]
+}
+# One entry of the lock: the pinned version, a marker perhaps, and the hashes on the lines that follow.
+ENTRY = re.compile(
+    r"^(?P<name>[a-z0-9-]+)==(?P<version>[^ ]+)(?P<marker> ;[^\\]+)? \\\n(?P<hashes>(?:    --hash=\S+.*\n)+)",
+    re.MULTILINE,
+)
+LOCK = (FOLDER / "default.lock").read_text()
+LOCKED = [(entry["name"], entry["version"]) for entry in ENTRY.finditer(LOCK)]
+PROJECTS = {
+    file.parent.name: tomllib.loads(file.read_text()) for file in sorted(ROOT.glob("*/pyproject.toml"))
+}
+OURS = {project["project"]["name"]: project["project"]["version"] for project in PROJECTS.values()}
+
+
+def declared(project: dict) -> list[Requirement]:
+    extras = project["project"].get("optional-dependencies", {}).values()
+    lines = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    return [Requirement(line) for line in (*lines, *(line for extra in extras for line in extra))]
+
+
+@pytest.mark.parametrize("folder", PROJECTS)
+def test_the_ranges_of_a_distribution_are_those_of_the_list(folder: str) -> None:
+    for requirement in declared(PROJECTS[folder]):
+        if requirement.name not in OURS:
+            listed = LISTED[requirement.name]
+            assert requirement.specifier == listed.specifier, requirement.name
+            assert requirement.extras <= listed.extras, requirement.name
+
+
+@pytest.mark.parametrize("folder", PROJECTS)
+def test_a_distribution_accepts_the_others_as_they_are(folder: str) -> None:
+    for requirement in declared(PROJECTS[folder]):
+        if requirement.name in OURS:
+            assert requirement.specifier.contains(OURS[requirement.name], prereleases=True), requirement.name
+
+
+def test_the_lock_holds_every_listed_requirement() -> None:
+    for name, requirement in LISTED.items():
+        versions = [version for locked, version in LOCKED if locked == name]
+        assert versions, name
+        assert all(version in requirement.specifier for version in versions), name
+
+
+def test_every_line_of_the_lock_is_a_hashed_entry() -> None:
+    assert ENTRY.sub("", LOCK) == ""
