@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 import time
 from pathlib import Path
 
@@ -24,6 +26,8 @@ DATABASE = Path("build/flights.db")
 def main() -> None:
     """Load, report, and say where the file is."""
     started = time.perf_counter()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that knows no frames shows ? instead
     console = Console(width=WIDTH, highlight=False)
     archive = find_archive()
     url = f"sqlite:///{DATABASE.as_posix()}"

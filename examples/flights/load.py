@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, frozen
 
@@ -62,7 +62,7 @@ def open_store(url: str) -> Iterator[Store]:
     """Open the five time series at `url` and close them at the end of the `with` block."""
     with ExitStack() as stack:
 
-        def series(**config: object) -> Timeseries:
+        def series(**config: Any) -> Timeseries:
             return stack.enter_context(Timeseries(url, **config))
 
         yield Store(
