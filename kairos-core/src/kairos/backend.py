@@ -81,6 +81,10 @@ class Capabilities:
     multi_process: bool = True
     """Other processes see the data and may write at the same time (a guarantee)."""
 
+    typed_container: str | None = None
+    """The constructor's keyword that names the table or collection, if one holds a single type of values: opening it
+    with another type or ``value_type`` is a `ConfigurationError` that names it. None: nothing to refuse."""
+
     max_name_bytes: int | None = None
     """The longest name of a series or an interval, in bytes of UTF-8; a longer one is a ValueError."""
 
@@ -133,7 +137,9 @@ class Backend(ABC):
     @property
     @abstractmethod
     def owns_client(self) -> bool:
-        """Whether `close` has something to close, because the client was made here from a URL."""
+        """Whether `close` has something to close, because the client was made here from a URL. A Timeseries that
+        owns one and is dropped without being closed gives a ResourceWarning.
+        """
 
     @classmethod
     def resolve_value_type(cls, spec: object) -> ValueType:
@@ -161,37 +167,44 @@ class Backend(ABC):
     @abstractmethod
     def read(self, query: Query) -> Result[Rows]:
         """The cells of all names in the range, decoded: list → list, counters → dict, counter → int or float,
-        register → value, set → set. What is returned belongs to the caller, who may change it."""
+        register → value, set → set. What is returned belongs to the caller, who may change it.
+        """
 
     @abstractmethod
     def adapt(self, fetch: Callable[..., Any]) -> Callable[[Query], Result[Rows]]:
         """Turn a user's custom fetch into a read. Its signature and its return value are the backend's own, and
-        documented; it is called with bucket ids as stored, once per name or as documented."""
+        documented; it is called with bucket ids as stored, once per name or as documented.
+        """
 
     @abstractmethod
     def names(self, cutoffs: Cutoffs) -> Result[Sequence[str]]:
         """The names that have visible data in one of these intervals, each once, in any order. Costs what it returns,
-        not what else the store holds."""
+        not what else the store holds.
+        """
 
     @abstractmethod
     def bounds(self, names: Sequence[str], cutoffs: Cutoffs) -> Result[Bounds]:
         """The first and the last bucket with visible data, per name and interval, for all names at once. Right after
-        late inserts, expiry and deletes."""
+        late inserts, expiry and deletes.
+        """
 
     @abstractmethod
     def delete(self, selector: Selector) -> Result[int]:
         """Remove cells; returns how many of them were visible (see `Selector`; 0 if all of the namespace is removed).
-        Never touches another namespace, or what kairos did not write."""
+        Never touches another namespace, or what kairos did not write.
+        """
 
     @abstractmethod
     def expire(self, expiry: Expiry) -> Result[int]:
         """Remove cells that are past; returns how many. Only called for shapes without native expiry. Must work without
-        `prepare`, whatever the value type of the stored data; 0 if there is no schema."""
+        `prepare`, whatever the value type of the stored data; 0 if there is no schema.
+        """
 
     @abstractmethod
     def close(self) -> Result[None]:
         """Close what `open` opened. The core calls it once."""
 
-    def after_fork(self) -> None:
-        """Called in the child after a fork, on a backend that owns its client: forget inherited connections without
-        closing them, so that the next verb opens new ones. Locks of the backend's own must be made anew."""
+    def after_fork(self) -> None:  # noqa: B027 - most backends that do not own a client have nothing to do
+        """Called in the child after a fork: make locks of the backend's own anew and, if the client was opened here,
+        forget inherited connections without closing them, so that the next verb opens new ones.
+        """

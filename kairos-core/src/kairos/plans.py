@@ -1,8 +1,8 @@
 """What passes between the core and a backend: plain values, and nothing else.
 
 The core turns a verb into one of these plans, the backend carries it out. Times are Unix seconds (int); buckets are
-integer ids as stored (`kairos.steps`). A plan carries ``options``: an instance of the backend's own class for the verb's
-extra keywords, or None if the backend has none for that verb.
+integer ids as stored (`kairos.steps`). A plan carries ``options``: an instance of the backend's own class for the
+verb's extra keywords, or None if the backend has none for that verb.
 """
 
 from __future__ import annotations
@@ -15,7 +15,19 @@ from attrs import field, frozen
 from kairos.steps import FixedStep, Step
 from kairos.timestamps import MAX_TIME, MIN_TIME
 
-__all__ = ["Batch", "Bounds", "Cell", "Cutoffs", "Expiry", "Interval", "Query", "Rows", "Selector", "Span", "Written"]
+__all__ = [
+    "Batch",
+    "Bounds",
+    "Cell",
+    "Cutoffs",
+    "Expiry",
+    "Interval",
+    "Query",
+    "Rows",
+    "Selector",
+    "Span",
+    "Written",
+]
 
 Rows: TypeAlias = dict[str, dict[int, dict[int | None, Any]]]
 """What a read gives: ``{name: {bucket: {resolution bucket or None: data}}}``, everything ascending, decoded, and with
@@ -46,7 +58,8 @@ class Interval:
 
     def expires_at(self, bucket: int) -> int | None:
         """When a bucket stops being visible, in Unix seconds; None for never. Depends on nothing but the bucket
-        (semantics 1.5), so a late insert neither shortens nor lengthens a life."""
+        (semantics 1.5), so a late insert neither shortens nor lengthens a life.
+        """
         if self.steps is None:
             return None
         time = self.step.start(self.step.shift(bucket, self.steps))

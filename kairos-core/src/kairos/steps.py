@@ -151,8 +151,11 @@ class Daily(CalendarStep):
         year, rest = divmod(bucket, 10_000)
         return _day_of(year, *divmod(rest, 100))
 
-    ordinal = first_day
-    at = bucket_of_day
+    def ordinal(self, bucket: int) -> int:
+        return self.first_day(bucket)
+
+    def at(self, ordinal: int) -> int:
+        return self.bucket_of_day(ordinal)
 
 
 @frozen

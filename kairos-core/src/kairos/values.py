@@ -22,20 +22,34 @@ from attrs import field, frozen
 
 from kairos.errors import ConfigurationError, InvalidValue
 
-__all__ = ["INT64_MAX", "INT64_MIN", "ValueType", "canonical_key", "check_name", "expand", "show", "value_type"]
+__all__ = [
+    "INT64_MAX",
+    "INT64_MIN",
+    "ValueType",
+    "canonical_key",
+    "check_name",
+    "expand",
+    "plain",
+    "show",
+    "snapshot",
+    "value_type",
+]
 
 INT64_MIN = -(2**63)
 INT64_MAX = 2**63 - 1
 
 ATOMS = frozenset({int, float, str, bytes, bool})
 """The types of nearly all values: immutable, and with nothing to unwrap."""
-_FROZEN = ATOMS | {Decimal, Fraction, date, datetime, time, type(None), frozenset, tuple}
+_FROZEN = ATOMS | {Decimal, Fraction, date, datetime, time, type(None)}
 _NUMPY_KINDS = "biufSU"
 
 
 def show(value: object) -> str:
     """A value as an error message shows it: its repr, cut if it is long."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - the error at hand must be told, whatever the value's own repr does
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
@@ -102,7 +116,7 @@ def plain(value: Any) -> Any:
 # --- Canonical form -------------------------------------------------------------------------------------------------
 
 
-def canonical_key(value: Any) -> Any:
+def canonical_key(value: Any) -> Any:  # noqa: PLR0911 - one return for each family of types
     """A histogram key or set member in its one form: bools and integral numbers within 64 bits are ints.
 
     So 1, 1.0, True and Decimal('1.00') are one key, and read 1 on every store (semantics 3.4). NaN and what is not
@@ -165,11 +179,12 @@ def _refuse(value: object, name: str, why: str = "") -> InvalidValue:
     return InvalidValue(f"{show(value)} is not {name}{': ' if why else ''}{why}")
 
 
-def _any(value: Any) -> Any:
-    if type(value) in _FROZEN and type(value) is not tuple:
+def snapshot(value: Any) -> Any:
+    """A value that nobody else can change: itself if it is immutable, else a deep copy."""
+    if type(value) in _FROZEN:
         return value
     try:
-        return deepcopy(value)  # what is stored must not change with the caller's object
+        return deepcopy(value)
     except Exception as error:
         raise InvalidValue(f"{show(value)} cannot be copied: {error}") from error
 
@@ -244,7 +259,7 @@ def _date(value: Any) -> date:
     raise _refuse(value, "a date")
 
 
-def _naive(value: Any, kind: type[datetime] | type[time]) -> Any:
+def _naive(value: Any, kind: type[datetime | time]) -> Any:
     if not isinstance(value, kind):
         raise _refuse(value, f"a {kind.__name__}")
     if value.tzinfo is not None:
@@ -264,7 +279,7 @@ def _inet(value: Any) -> str:
 _TYPES: Mapping[str, ValueType] = {
     name: ValueType(name, accept)
     for name, accept in {
-        "any": _any,
+        "any": snapshot,
         "float": _float,
         "int": _int,
         "str": _str,

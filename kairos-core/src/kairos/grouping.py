@@ -1,0 +1,158 @@
+"""From points to cells: everything that is decided about a write before anything is sent. Pure.
+
+All points of one call are grouped by (name, interval, bucket, resolution bucket) and reduced by the kind, so that ten
+thousand points that fall into five hundred buckets are five hundred cells in one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from attrs import field, frozen
+
+from kairos.errors import ConfigurationError, InvalidValue
+from kairos.kinds import Count, Kind, count_increment
+from kairos.plans import Cell, Interval, Written
+from kairos.timestamps import to_seconds
+from kairos.values import ATOMS, ValueType, canonical_key, check_name, expand, plain, show
+
+__all__ = ["Grouping", "Point", "acceptor", "points_of"]
+
+Point: TypeAlias = tuple[Any, Any, Any]
+"""(name, value or collection of values, timestamp or None), as given by the user."""
+
+
+def points_of(batch: object) -> Iterator[Point]:
+    """The points of a bulk insert, in order: of ``{timestamp: {name: values}}`` or of (name, value, timestamp)s."""
+    if isinstance(batch, Mapping):
+        for timestamp, names in batch.items():
+            if not isinstance(names, Mapping):
+                raise InvalidValue(f"bulk_insert: {show(timestamp)} maps to {show(names)}, not to {{name: values}}")
+            for name, values in names.items():
+                yield name, values, timestamp
+        return
+    if isinstance(batch, (str, bytes)) or not isinstance(batch, Iterable):
+        raise InvalidValue(f"bulk_insert: expected a mapping or an iterable of points, not {show(batch)}")
+    for point in batch:
+        if not isinstance(point, (tuple, list)) or len(point) != 3:
+            raise InvalidValue(f"bulk_insert: {show(point)} is not a point (name, value, timestamp)")
+        yield point[0], point[1], point[2]
+
+
+def acceptor(kind: Kind, stored: ValueType, given: object, *, float_counts: bool) -> Callable[[Any], Any]:
+    """The function that brings one value into the form that is stored, or raises `InvalidValue`.
+
+    ``stored`` is the type of values of the backend, ``given`` what the user asked for, None for the default.
+    """
+    if isinstance(kind, Count):
+        if given is not None and stored.name not in {"any", "int", "float"}:
+            raise ConfigurationError(f"value_type: a count holds int or float, not {stored.name}")
+        floats = float_counts and (given is None or stored.name != "int")
+        return lambda value: count_increment(plain(value), floats=floats)
+    accept, keyed = stored.accept, kind.keyed
+
+    def accept_value(value: Any) -> Any:
+        if type(value) not in ATOMS:
+            if value is None:
+                raise InvalidValue("None is not a value")
+            value = plain(value)
+        return accept(canonical_key(value) if keyed else value)
+
+    return accept_value
+
+
+@frozen(kw_only=True)
+class Grouping:
+    """How one Timeseries groups what is written to it."""
+
+    kind: Kind
+    intervals: Mapping[str, Interval]
+    accept: Callable[[Any], Any]
+    write_func: Callable[[Any], Any] | None
+    max_name_bytes: int | None
+    _cutters: list[tuple[str, Callable[[int], int], Callable[[int], int] | None]] = field(init=False, repr=False)
+
+    @_cutters.default
+    def _bound_once(self) -> list[tuple[str, Callable[[int], int], Callable[[int], int] | None]]:
+        return [
+            (name, interval.step.bucket, None if interval.resolution is None else interval.resolution.bucket)
+            for name, interval in self.intervals.items()
+        ]
+
+    def group(self, points: Iterable[Point], *, now: int, extra: int = 0) -> tuple[list[Cell], Written]:
+        """The cells to send and the account of them. ``extra`` further intervals are written after each point, or
+        before it if negative (semantics 3.1). Anything wrong is an `InvalidValue` that names it.
+        """
+        gathered: dict[tuple[str, str, int, int | None], list[Any]] = {}
+        names: set[str] = set()
+        count, last, targets = 0, None, []
+        for name, given, timestamp in points:
+            if name not in names:
+                names.add(check_name(name, "name", self.max_name_bytes))
+            seconds = now if timestamp is None else to_seconds(timestamp)
+            if seconds != last:
+                targets, last = self._targets(seconds, extra), seconds
+            values = self._values(name, given)
+            count += len(values)
+            for interval, bucket, resolution in targets if values else ():
+                key = (name, interval, bucket, resolution)
+                if key in gathered:
+                    gathered[key] += values
+                else:
+                    gathered[key] = values.copy()
+        cells = list(self._cells(gathered, now))
+        return cells, Written(count, len(cells), len(gathered) - len(cells))
+
+    def _values(self, name: str, given: Any) -> list[Any]:
+        """The values of one point, each through write_func and then in the form that is stored."""
+        values = [given] if type(given) in ATOMS else self._expand(name, given)
+        if self.write_func is not None:
+            values = [self.write_func(value) for value in values]
+        accept = self.accept
+        try:
+            return [accept(value) for value in values]
+        except InvalidValue as error:
+            raise self._named(name, error) from error
+
+    def _expand(self, name: str, given: object) -> list[Any]:
+        try:
+            values = expand(given, ordered=self.kind.ordered)
+        except InvalidValue as error:
+            raise self._named(name, error) from error
+        if any(value is None for value in values):
+            raise self._named(name, InvalidValue("None is not a value"))
+        return values
+
+    def _named(self, name: str, error: InvalidValue) -> InvalidValue:
+        return InvalidValue(f"{self.kind.name} {show(name)}: {error}")
+
+    def _targets(self, seconds: int, extra: int) -> list[tuple[str, int, int | None]]:
+        """(interval, bucket, resolution bucket) of every cell that a point at this second adds to."""
+        if not extra:
+            return [(name, cut(seconds), fine and fine(seconds)) for name, cut, fine in self._cutters]
+        found: list[tuple[str, int, int | None]] = []
+        for name, interval in self.intervals.items():
+            step, fine = interval.step, interval.resolution
+            bucket = step.bucket(seconds)
+            found.append((name, bucket, None if fine is None else fine.bucket(seconds)))
+            for by in range(1, extra + 1) if extra > 0 else range(-1, extra - 1, -1):
+                further = step.shift(bucket, by)
+                found.append((name, further, None if fine is None else fine.bucket(step.start(further))))
+        return found
+
+    def _cells(self, gathered: Mapping[tuple[str, str, int, int | None], list[Any]], now: int) -> Iterator[Cell]:
+        cutoffs = {name: interval.cutoff(now) for name, interval in self.intervals.items()}
+        expiries: dict[tuple[str, int], int | None] = {}
+        reduce = self.kind.reduce
+        for (name, interval, bucket, resolution), values in gathered.items():
+            cutoff = cutoffs[interval]
+            if cutoff is not None and bucket < cutoff:
+                continue
+            if (interval, bucket) not in expiries:
+                expiries[interval, bucket] = self.intervals[interval].expires_at(bucket)
+            try:
+                payload = reduce(values)
+            except InvalidValue as error:
+                raise self._named(name, InvalidValue(f"in interval {show(interval)} {error}")) from error
+            yield Cell(name, interval, bucket, resolution, payload, expiries[interval, bucket])

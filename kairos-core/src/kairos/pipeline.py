@@ -1,0 +1,228 @@
+"""The read pipeline: fetch > process_row > condense > join_rows > collapse > transform.
+
+Every stage is resolved to one callable per query (`kairos.hookspecs` says by whom) and then simply called. What comes
+out has the shapes of semantics 4.2, the same for every backend.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from kairos.errors import InvalidValue
+from kairos.hookspecs import HookContext
+from kairos.kinds import TRANSFORMS, Kind
+from kairos.plans import Interval, Query, Rows
+from kairos.plugins import Plugins
+from kairos.values import show
+
+__all__ = ["Pipeline", "Stages", "resolve"]
+
+Stage = Callable[..., Any]
+Transform = Callable[[Any, Callable[[], int]], Any]
+"""A bound transform: gets the data and a way to ask for the seconds that they cover."""
+
+
+def _callable(_: object, attribute: Any, value: object) -> None:
+    if not (value is None or callable(value)):
+        raise InvalidValue(f"{attribute.name}: expected a callable, not {show(value)}")
+
+
+def _switch(_: object, attribute: Any, value: object) -> None:
+    if not (value is None or isinstance(value, bool) or callable(value)):
+        raise InvalidValue(f"{attribute.name}: expected True, False or a callable, not {show(value)}")
+
+
+@frozen(kw_only=True)
+class Stages:
+    """The keywords with which a call customizes its reading."""
+
+    fetch: Stage | None = field(default=None, validator=_callable)
+    process_row: Stage | None = field(default=None, validator=_callable)
+    condense: bool | Stage | None = field(default=False, validator=_switch)
+    join_rows: Stage | None = field(default=None, validator=_callable)
+    collapse: bool | Stage | None = field(default=False, validator=_switch)
+    transform: Any = None
+
+
+def resolve(
+    stages: Stages,
+    context: HookContext,
+    *,
+    joined: bool,
+    kind: Kind,
+    read_func: Stage | None,
+    plugins: Plugins,
+) -> Pipeline:
+    """Choose the callable of every stage, once for the whole query. ``context.default`` is the built-in fetch."""
+
+    def choose(stage: str, keyword: Stage | None, built_in: Stage | None, name: str | None = None) -> Any:
+        default = built_in if keyword is None else keyword
+        asked = evolve(context, default=default, by_keyword=keyword is not None, name=name)
+        return plugins.resolve(stage, asked)
+
+    def process(data: Any) -> Any:
+        return kind.process_row(data, read_func)
+
+    fine = context.query.interval.resolution is not None
+    condense = collapse = None
+    custom = stages.condense if callable(stages.condense) else None
+    if stages.condense or stages.collapse:
+        condense = choose("condense", custom, kind.condense)
+    if stages.collapse:
+        own = stages.collapse if callable(stages.collapse) else custom
+        collapse = choose("collapse", own, condense)
+    return Pipeline(
+        kind=kind,
+        interval=context.query.interval,
+        names=context.query.names,
+        fetch=choose("fetch", None if stages.fetch is None else context.adapt(stages.fetch), context.default),
+        process_row=choose("process_row", stages.process_row, process),
+        condense=condense if fine else None,
+        join_rows=choose("join_rows", stages.join_rows, kind.merge) if joined else None,
+        collapse=collapse,
+        transform=_transforms(stages.transform, lambda given: _transform(given, kind, choose)),
+        # A custom process_row replaces read_func, for the gauge that has no data too.
+        no_data_func=None if stages.process_row is not None else read_func,
+    )
+
+
+def _transform(given: object, kind: Kind, choose: Callable[..., Any]) -> Transform:
+    if isinstance(given, str):
+        found = choose("transform", None, kind.transform(given), given)
+        if found is None:
+            raise InvalidValue(f"transform: nobody knows {given!r}; built in are {', '.join(TRANSFORMS)}")
+    elif callable(given):
+        found = choose("transform", given, None)
+    else:
+        raise InvalidValue(f"transform: expected a name or a callable, not {show(given)}")
+    if _takes_seconds(found):
+        return lambda data, seconds: found(data, seconds())
+    return lambda data, seconds: found(data)  # noqa: ARG005 - one signature for both
+
+
+def _takes_seconds(function: Stage) -> bool:
+    """Whether a transform has two required arguments; one without a readable signature has not (semantics 4.5)."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (ValueError, TypeError):
+        return False
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(p.kind in positional and p.default is p.empty for p in parameters) == 2
+
+
+def _transforms(given: object, bind: Callable[[object], Transform]) -> Transform | None:
+    if given is None:
+        return None
+    if isinstance(given, Mapping):
+        bound = {name: bind(item) for name, item in given.items()}
+    elif isinstance(given, (list, tuple, set, frozenset)):
+        bound = {item: bind(item) for item in given}
+    else:
+        return bind(given)
+    return lambda data, seconds: {key: function(data, seconds) for key, function in bound.items()}
+
+
+@frozen(kw_only=True)
+class Pipeline:
+    """The stages of one query, resolved. ``condense``, ``join_rows``, ``collapse`` and ``transform`` may be None."""
+
+    kind: Kind
+    interval: Interval
+    names: tuple[str, ...]
+    fetch: Callable[[Query], Any]
+    process_row: Stage
+    condense: Stage | None
+    join_rows: Stage | None
+    collapse: Stage | None
+    transform: Transform | None
+    no_data_func: Stage | None
+
+    def items(self, rows: Rows, first: int, last: int) -> Iterator[tuple[int, Any]]:
+        """What ``get`` gives for each bucket of a range, in order: (timestamp, data)."""
+        for bucket in self.interval.step.range(first, last):
+            if self.interval.resolution is None or self.condense is not None:
+                _, data = self._whole(rows, bucket)
+                yield (
+                    self.interval.step.start(bucket),
+                    self._final(data, partial(self.interval.step.seconds, bucket)),
+                )
+            else:
+                yield from self._parts(rows, bucket)
+
+    def series(self, rows: Rows, first: int, last: int) -> dict[int, Any]:
+        """What ``series`` gives for a range of buckets."""
+        step = self.interval.step
+        if self.collapse is not None:
+            found = {}
+            for bucket in step.range(first, last):
+                present, data = self._whole(rows, bucket)
+                if present:
+                    found[step.start(bucket)] = data
+            start = step.start(first)
+            data = self.collapse(found) if found else self._nothing()
+            return {start: self._final(data, lambda: step.start(step.shift(last, 1)) - start)}
+        if self.interval.resolution is None or self.condense is not None:
+            return dict(self.items(rows, first, last))
+        return {step.start(bucket): dict(self._parts(rows, bucket)) for bucket in step.range(first, last)}
+
+    def _whole(self, rows: Rows, bucket: int) -> tuple[bool, Any]:
+        """(whether there is any, data) of a bucket: each name condensed by itself, then joined."""
+        found, present = [], False
+        for name in self.names:
+            cells = self._cells(rows, name, bucket)
+            if not cells:
+                found.append(self.kind.empty())
+                continue
+            present = True
+            if self.condense is None:
+                found.append(cells[None])
+            else:
+                fine = self.interval.resolution
+                assert fine is not None
+                found.append(self.condense({fine.start(part): data for part, data in cells.items()}))
+        if self.join_rows is not None:
+            data = self.join_rows(found)
+        else:
+            (data,) = found
+        if not present and data is None:
+            data = self._nothing()
+        return present, data
+
+    def _parts(self, rows: Rows, bucket: int) -> Iterator[tuple[int, Any]]:
+        """(resolution timestamp, data) of the resolution buckets that hold data, joined where there are names."""
+        fine = self.interval.resolution
+        assert fine is not None
+        found = [self._cells(rows, name, bucket) for name in self.names]
+        for part in sorted(set().union(*found)):
+            if self.join_rows is not None:
+                data = self.join_rows([cells[part] if part in cells else self.kind.empty() for cells in found])
+            else:
+                data = found[0][part]
+            yield fine.start(part), self._final(data, partial(fine.seconds, part))
+
+    def _cells(self, rows: Rows, name: str, bucket: int) -> dict[Any, Any]:
+        """The processed cells of a bucket. What an earlier configuration stored in another way is passed over."""
+        cells = rows.get(name, {}).get(bucket)
+        if not cells:
+            return {}
+        if self.interval.resolution is None:
+            return {None: self.process_row(cells[None])} if None in cells else {}
+        return {part: self.process_row(cells[part]) for part in sorted(p for p in cells if p is not None)}
+
+    def _nothing(self) -> Any:
+        """The empty value; of a gauge read_func('') where that works (semantics 4.3)."""
+        empty = self.kind.empty()
+        if empty is None and self.no_data_func is not None:
+            try:
+                return self.no_data_func("")
+            except (ValueError, TypeError):
+                return None
+        return empty
+
+    def _final(self, data: Any, seconds: Callable[[], int]) -> Any:
+        return data if self.transform is None else self.transform(data, seconds)

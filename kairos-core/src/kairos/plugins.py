@@ -1,0 +1,97 @@
+"""Plugins with read hooks: a small typed wrapper around pluggy's PluginManager, one for each Timeseries."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import pluggy
+from attrs import define, field
+from importlib_metadata import entry_points
+
+from kairos import hookspecs
+from kairos.errors import PluginError
+from kairos.hookspecs import HookContext, hookimpl
+
+__all__ = ["STAGES", "Plugins"]
+
+GROUP = "kairos.plugins"
+DISABLE = "KAIROS_DISABLE_PLUGINS"
+STAGES = ("fetch", "process_row", "condense", "join_rows", "collapse", "transform")
+
+
+@cache
+def _installed() -> tuple[tuple[str, Any], ...]:
+    """The plugins of the process, (entry point name, plugin), loaded once, sorted by name so that their order does
+    not depend on the order of installation. ``KAIROS_DISABLE_PLUGINS`` blocks: names with commas between, or ``*``.
+    """
+    blocked = {name.strip() for name in os.environ.get(DISABLE, "").split(",")}
+    found: dict[str, Any] = {}
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
+        if "*" in blocked or point.name in blocked:
+            continue
+        who = f"{point.value} of {point.dist.name if point.dist else 'an unknown distribution'}"
+        if point.name in found:
+            raise PluginError(f"plugin {point.name!r} is there twice, the second time as {who}")
+        try:
+            found[point.name] = point.load()
+        except Exception as error:
+            raise PluginError(
+                f"plugin {point.name!r}, {who}, cannot be loaded: {error!r}; {DISABLE}={point.name} leaves it out"
+            ) from error
+    return tuple(found.items())
+
+
+class _Keyword:
+    """Gives what a keyword of the call says."""
+
+
+class _BuiltIn:
+    """Gives what is built in, if nobody gave anything else."""
+
+
+# Both choices come through the same hook call as every plugin, or a wrapper would see None.
+for _stage in STAGES:
+    setattr(
+        _Keyword,
+        _stage,
+        hookimpl(lambda _, context: context.default if context.by_keyword else None, tryfirst=True),
+    )
+    setattr(_BuiltIn, _stage, hookimpl(lambda _, context: context.default, trylast=True))
+
+
+@define
+class Plugins:
+    """The plugins of one Timeseries: those of the process, then its own, which are asked before them."""
+
+    _manager: pluggy.PluginManager = field(factory=lambda: pluggy.PluginManager("kairos"))
+
+    @classmethod
+    def load(cls, extra: Iterable[object] = ()) -> Plugins:
+        """The installed plugins and ``extra``; a broken or misspelt one is a `PluginError` that names it."""
+        made = cls()
+        made._manager.add_hookspecs(hookspecs)
+        made._manager.register(_BuiltIn(), "built-in stages")
+        for name, plugin in _installed():
+            made._register(plugin, name)
+        for plugin in extra:
+            made._register(plugin)
+        # Of two plugins that want to be first the later one is: so no plugin comes before what the caller wrote.
+        made._manager.register(_Keyword(), "keywords of the call")
+        return made
+
+    def _register(self, plugin: object, name: str | None = None) -> None:
+        shown = name or getattr(plugin, "__name__", None) or type(plugin).__name__
+        try:
+            self._manager.register(plugin, name)
+            self._manager.check_pending()
+        except (pluggy.PluginValidationError, ValueError, TypeError) as error:
+            raise PluginError(f"plugin {shown!r} cannot be used: {error}") from error
+        if not self._manager.get_hookcallers(plugin):
+            raise PluginError(f"plugin {shown!r} has no function that is marked by kairos.hookimpl")
+
+    def resolve(self, stage: str, context: HookContext) -> Any:
+        """The callable for a stage, asked of all plugins."""
+        return getattr(self._manager.hook, stage)(context=context)
