@@ -3,20 +3,24 @@
 A backend is a class that is found by an entry point (group ``kairos.backends``, named after the URL scheme; group
 ``kairos.clients``, named after the top-level package of a client object). The core does everything that is not
 storage: it validates, groups, decides what is visible, and shapes the answers. A backend stores *shapes* and never
-looks at the kind, the clock or the calendar.
+looks at the kind or the calendar. It decides nothing by a clock of its own, since what is visible depends on the reader
+alone; it may reclaim by the server's clock what the server has expired (`Cell.expires_at`), never by a reader's
+cutoffs.
 
 Flows
 -----
 Every verb returns either its value or a *flow*: a generator that yields what the driver's calls return, and is sent
 their results. ``reply = yield client.hgetall(key)`` serves a blocking client (the value is there already and comes
 straight back) and its asynchronous twin (the awaitable is awaited) with the same line; errors are raised at the
-``yield`` in both. A backend that only blocks sets ``blocking = True`` and may ignore flows altogether: under
-AsyncTimeseries its verbs run in one worker thread.
+``yield`` in both. Everything awaitable that is yielded is awaited, so yield what calls return, never a client. A
+backend that only blocks sets ``blocking = True`` and may ignore flows altogether: under AsyncTimeseries its verbs run in one
+worker thread.
 
 Errors
 ------
 A driver's exception never leaves a verb bare: raise `BackendError` or `BackendUnavailable` ``from`` it, in one place.
-What a user's own callable raises (a custom fetch) passes through. No message may hold a password.
+What a user's own callable raises (a custom fetch) passes through; what is raised while a command is executed that it
+queued is a BackendError. No message may hold a password.
 
 ``tests-conformance`` (distribution kairos-conformance) checks every sentence here against a backend.
 """
@@ -118,7 +122,8 @@ class Backend(ABC):
     default_value_type: ClassVar[str] = "any"
     """The name of the type of values where the user names none."""
     options: ClassVar[Mapping[str, type]] = {}
-    """For each public verb (``insert``, ``get``, …) that takes extra keywords, the attrs class that holds them."""
+    """For each public verb (``insert``, ``get``, …) that takes extra keywords, the attrs class that holds them. It
+    reaches the backend in the plan, or as ``options``."""
 
     shapes: frozenset[Shape] = frozenset(Shape)
     capabilities: Capabilities = Capabilities()
@@ -130,7 +135,8 @@ class Backend(ABC):
     def open(cls, target: Any, config: StoreConfig, *, asynchronous: bool) -> Self:
         """Make a backend on a URL (a str) or on the user's own client, without any I/O.
 
-        Who opens closes: `close` closes what was opened from a URL and never a client of the user's. A client of the
+        A driver whose constructor connects is constructed at the first verb; a bad URL is still reported here. Who
+        opens closes: `close` closes what was opened from a URL and never a client of the user's. A client of the
         other colour and an unknown option is a `ConfigurationError`.
         """
 
@@ -148,8 +154,9 @@ class Backend(ABC):
 
     @abstractmethod
     def prepare(self, *, writing: bool) -> Result[bool]:
-        """Find the schema, and make it before the first write if ``config.create``. Called before each verb until it
-        returns True; safe to call at the same time from threads and processes.
+        """Find the schema, and make it before the first insert (``writing``) if ``config.create``. Called before each
+        verb until it returns True, which is final: deleting everything must not remove the schema. Runs outside of any
+        session of the verb; safe to call at the same time from threads and processes.
 
         Returns whether the schema is there. If it is not: with ``create=False`` raise a `BackendError` that names what
         is missing, else return False (only when reading: the core then answers "no data" without calling the verb).
@@ -161,29 +168,32 @@ class Backend(ABC):
         """Add all cells of a batch: append to lists, add to counters, replace registers, unite sets.
 
         Several writers may do so at the same time, and every sum stays exact. A failure raises; a write whose outcome
-        is unknown is not repeated, and its error has ``outcome_unknown=True``.
+        is unknown is not repeated, and its error has ``outcome_unknown=True``. Where an option hands over the sending
+        (a pipeline of the caller's), errors after queuing are the caller's.
         """
 
     @abstractmethod
     def read(self, query: Query) -> Result[Rows]:
         """The cells of all names in the range, decoded: list → list, counters → dict, counter → int or float,
-        register → value, set → set. What is returned belongs to the caller, who may change it.
+        register → value, set → set. A coarse interval reads only cells without a resolution bucket, a fine one only
+        cells with one. What is returned belongs to the caller, who may change it.
         """
 
     @abstractmethod
     def adapt(self, fetch: Callable[..., Any]) -> Callable[[Query], Result[Rows]]:
         """Turn a user's custom fetch into a read. Its signature and its return value are the backend's own, and
-        documented; it is called with bucket ids as stored, once per name or as documented.
+        documented; it is called with bucket ids as stored, once per name or as documented. Where it is called for
+        buckets that do not exist, None and an empty container are no data; 0 and '' are data.
         """
 
     @abstractmethod
-    def names(self, cutoffs: Cutoffs) -> Result[Sequence[str]]:
+    def names(self, cutoffs: Cutoffs, options: Any = None) -> Result[Sequence[str]]:
         """The names that have visible data in one of these intervals, each once, in any order. Costs what it returns,
         not what else the store holds.
         """
 
     @abstractmethod
-    def bounds(self, names: Sequence[str], cutoffs: Cutoffs) -> Result[Bounds]:
+    def bounds(self, names: Sequence[str], cutoffs: Cutoffs, options: Any = None) -> Result[Bounds]:
         """The first and the last bucket with visible data, per name and interval, for all names at once. Right after
         late inserts, expiry and deletes.
         """
@@ -206,5 +216,6 @@ class Backend(ABC):
 
     def after_fork(self) -> None:  # noqa: B027 - most backends that do not own a client have nothing to do
         """Called in the child after a fork: make locks of the backend's own anew and, if the client was opened here,
-        forget inherited connections without closing them, so that the next verb opens new ones.
+        forget inherited connections without closing them, so that the next verb opens new ones. It runs inside of
+        ``os.register_at_fork``, perhaps before the driver's own hook: no call of the driver that takes a lock.
         """

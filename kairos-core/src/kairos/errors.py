@@ -64,8 +64,9 @@ class PluginError(KairosError, RuntimeError):
 class BackendError(KairosError):
     """The store failed while it carried out a verb.
 
-    ``outcome_unknown`` is True if a write may or may not have happened (the connection broke after it was sent);
-    kairos never repeats such a write, since that could count double (semantics 3.7).
+    ``outcome_unknown`` is True if all or a part of a write may have happened (the connection broke after it was sent,
+    or a batch that is not atomic failed in the middle); kairos never repeats such a write, since that could count
+    double (semantics 3.7).
     """
 
     def __init__(self, *args: object, outcome_unknown: bool = False) -> None:
@@ -78,4 +79,4 @@ class BackendUnavailable(BackendError, ConnectionError):
 
 
 class CountOverflow(BackendError, OverflowError):
-    """An addition would take a count out of 64 bits; it was not carried out (semantics 3.5)."""
+    """An addition would take a count out of 64 bits; that count is unchanged (semantics 3.5)."""

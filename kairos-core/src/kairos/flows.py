@@ -8,6 +8,7 @@ yields an awaitable, which is awaited first. Errors are raised inside the flow, 
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import suppress
 from inspect import isawaitable
 from typing import Any, TypeVar
 
@@ -41,6 +42,11 @@ async def arun(flow: Any) -> Any:
             step = resume(argument)
             try:
                 resume, argument = flow.send, (await step if isawaitable(step) else step)
+            except GeneratorExit:
+                # Nobody awaits this coroutine any more: the flow can still clean up, but not by awaiting.
+                with suppress(RuntimeError):
+                    flow.close()
+                raise
             except BaseException as error:  # noqa: BLE001 - the flow decides; what it does not catch comes out of throw()
                 resume, argument = flow.throw, error
     except StopIteration as stop:

@@ -2,8 +2,8 @@
 
 Each hook is asked once per query, never per row. It *returns the callable to use* for its stage, or None for "not
 mine": the next plugin is asked then, and last the built-in stage. Authority: a keyword of the call goes before every
-plugin, a plugin before the built-in. A wrapper (``@hookimpl(wrapper=True)``) receives the callable that was chosen and may return
-another around it.
+plugin, a plugin before the built-in. A wrapper (``@hookimpl(wrapper=True)``) receives the callable that was chosen and
+may return another around it.
 
 ::
 

@@ -127,7 +127,7 @@ class MemoryBackend(Backend):
 
         return read
 
-    def names(self, cutoffs: Cutoffs) -> Sequence[str]:
+    def names(self, cutoffs: Cutoffs, options: Any = None) -> Sequence[str]:  # noqa: ARG002 - none of its own
         with self._store.lock:
             space = self._store.spaces.get(self._key, {})
             return [
@@ -136,7 +136,7 @@ class MemoryBackend(Backend):
                 if any(_visible(intervals.get(interval, {}), cutoff) for interval, cutoff in cutoffs.items())
             ]
 
-    def bounds(self, names: Sequence[str], cutoffs: Cutoffs) -> Bounds:
+    def bounds(self, names: Sequence[str], cutoffs: Cutoffs, options: Any = None) -> Bounds:  # noqa: ARG002
         found: Bounds = {}
         with self._store.lock:
             space = self._store.spaces.get(self._key, {})

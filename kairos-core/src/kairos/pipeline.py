@@ -68,6 +68,8 @@ def resolve(
     def process(data: Any) -> Any:
         return kind.process_row(data, read_func)
 
+    if inspect.iscoroutinefunction(stages.fetch) and not context.asynchronous:
+        raise InvalidValue("fetch: an async function needs AsyncTimeseries")
     fine = context.query.interval.resolution is not None
     condense = collapse = None
     custom = stages.condense if callable(stages.condense) else None

@@ -30,8 +30,8 @@ __all__ = [
 ]
 
 Rows: TypeAlias = dict[str, dict[int, dict[int | None, Any]]]
-"""What a read gives: ``{name: {bucket: {resolution bucket or None: data}}}``, everything ascending, decoded, and with
-an entry only where there is data. A name without data may be absent or empty."""
+"""What a read gives: ``{name: {bucket: {resolution bucket or None: data}}}``, names in any order, buckets and
+resolution buckets ascending, decoded, with an entry only where there is data. A name without data may be absent."""
 
 Cutoffs: TypeAlias = Mapping[str, int | None]
 """For each configured interval its first visible bucket; None means that all of its buckets are visible."""
@@ -83,7 +83,8 @@ class Cell(NamedTuple):
 
     ``payload`` by shape: list: the values in order; counters: ``{value: n}``, n > 0; counter: the int or float to add;
     register: the value that arrived last; set: a set of values. ``resolution`` is the resolution bucket, None in a
-    coarse interval. ``expires_at`` is in Unix seconds, None for never.
+    coarse interval. ``expires_at`` is in Unix seconds, None for never; each write sets the life of its cell, so after a
+    change of ``steps`` the last write decides.
     """
 
     name: str

@@ -25,6 +25,7 @@ def to_seconds(timestamp: Any) -> int:
     `timestamp` is an int or float of Unix seconds, or an aware `datetime`. A naive datetime, NaN, an infinity, a time
     outside of the years 1 to 9999 and anything else is an `InvalidValue` (a ValueError).
     """
+    seconds: int
     if type(timestamp) is int:
         seconds = timestamp
     elif isinstance(timestamp, datetime):
@@ -36,7 +37,7 @@ def to_seconds(timestamp: Any) -> int:
     elif isinstance(timestamp, Integral):
         seconds = int(timestamp)
     elif isinstance(timestamp, Real) and math.isfinite(timestamp):
-        seconds = math.floor(timestamp)
+        seconds = math.floor(float(timestamp))
     else:
         raise InvalidValue(
             f"timestamp {show(timestamp)} is neither a finite number of Unix seconds nor an aware datetime"

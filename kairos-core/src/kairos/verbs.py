@@ -222,9 +222,9 @@ class Verbs(Generic[WrittenT, RowsT, NamesT, PropertiesT, NumberT, NoneT, ItemsT
         """The data of a range of buckets, as ``{interval timestamp: data}``, ascending, empty buckets included.
 
         With ``start`` and ``end``: the buckets from the one that holds ``start`` to the one that holds ``end``. With
-        one of them, or none (then up to now): ``steps`` buckets, by default as many as the configuration has, else 1. In
-        a fine interval that is not condensed, data is ``{resolution timestamp: data}`` of what is there. ``collapse``
-        gives one entry for the whole range. More than ``max_buckets`` buckets are an InvalidValue.
+        one of them, or none (then up to now): ``steps`` buckets, by default as many as the configuration has, else 1.
+        In a fine interval that is not condensed, data is ``{resolution timestamp: data}`` of what is there.
+        ``collapse`` gives one entry for the whole range. More than ``max_buckets`` buckets are an InvalidValue.
         """
         stages = Stages(
             fetch=fetch,
@@ -296,7 +296,7 @@ class Verbs(Generic[WrittenT, RowsT, NamesT, PropertiesT, NumberT, NoneT, ItemsT
         step, name = query.interval.step, query.interval.name
         if not (yield from self._prepare(writing=False)):
             return iter(())
-        bounds = yield self._execute(self.backend.bounds, query.names, {name: reading.cutoff})
+        bounds = yield self._execute(self.backend.bounds, query.names, {name: reading.cutoff}, query.options)
         found = [bounds[one][name] for one in query.names if name in bounds.get(one, {})]
         if not found:
             return iter(())
@@ -311,26 +311,25 @@ class Verbs(Generic[WrittenT, RowsT, NamesT, PropertiesT, NumberT, NoneT, ItemsT
     def list(self, **options: Any) -> NamesT:
         """The names with visible data in a configured interval, sorted."""
         plan = self._planner()
-        plan.options("list", options)
-        return self._run(self._list(plan.cutoffs(plan.now())))
+        return self._run(self._list(plan.cutoffs(plan.now()), plan.options("list", options)))
 
-    def _list(self, cutoffs: Cutoffs) -> Flow[Sequence[str]]:
+    def _list(self, cutoffs: Cutoffs, options: Any) -> Flow[Sequence[str]]:
         if not (yield from self._prepare(writing=False)):
             return []
-        return sorted((yield self._execute(self.backend.names, cutoffs)))
+        return sorted((yield self._execute(self.backend.names, cutoffs, options)))
 
     def properties(self, name: str, **options: Any) -> PropertiesT:
         """``{interval: {'first': timestamp, 'last': timestamp}}``: the starts of the first and the last bucket with
         visible data, without intervals that have none.
         """
         plan = self._planner()
-        plan.options("properties", options)
-        return self._run(self._properties(plan.name(name), plan.cutoffs(plan.now())))
+        chosen = plan.options("properties", options)
+        return self._run(self._properties(plan.name(name), plan.cutoffs(plan.now()), chosen))
 
-    def _properties(self, name: str, cutoffs: Cutoffs) -> Flow[dict[str, dict[str, int]]]:
+    def _properties(self, name: str, cutoffs: Cutoffs, options: Any) -> Flow[dict[str, dict[str, int]]]:
         if not (yield from self._prepare(writing=False)):
             return {}
-        bounds = (yield self._execute(self.backend.bounds, (name,), cutoffs)).get(name, {})
+        bounds = (yield self._execute(self.backend.bounds, (name,), cutoffs, options)).get(name, {})
         found = {}
         for interval, chosen in self._plan.config.intervals.items():
             if interval in bounds:
