@@ -23,7 +23,7 @@ help: ## list the targets
 	@printf 'test-%s\n' $(DISTRIBUTIONS)
 
 demo: $(READY) ## load the flights of 2013 into one SQLite file and report on them
-	@$(RUN) examples/flights/demo.py
+	@$(RUN) -m examples.flights.demo
 
 test: $(READY) ## all tests, one configuration of each server
 	$(PYTEST) -m "not full"
