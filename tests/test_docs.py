@@ -19,11 +19,12 @@ from sybil.parsers.markdown.lexers import FENCE
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
-    page
-    for pattern in ("*.md", "*/*.md", "docs/**/*.md", "examples/*/*.md")
-    for page in ROOT.glob(pattern)
-    if not any(part.startswith(".") for part in page.relative_to(ROOT).parts)
-    and FENCE.search(page.read_text())
+    {
+        page
+        for pattern in ("*.md", "*/*.md", "docs/**/*.md", "examples/*/*.md")
+        for page in ROOT.glob(pattern)
+        if not any(part.startswith(".") for part in page.relative_to(ROOT).parts) and FENCE.search(page.read_text())
+    }
 )
 # `text` is what a program prints, or a drawing.
 LANGUAGES = {"python", "console", "toml", "text"}
@@ -37,9 +38,7 @@ FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 def execute(command: list[str], folder: Path) -> str:
     """Run a command as a user would, without what make and pytest tell their children."""
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "PYTEST_"))
-    }
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "PYTEST_"))}
     done = subprocess.run(
         command,
         cwd=folder,

@@ -38,10 +38,7 @@ def imported(source: str) -> set[str]:
 
 def requirements(project: dict) -> list[Requirement]:
     extras = project.get("optional-dependencies", {}).values()
-    return [
-        Requirement(line)
-        for line in (*project["dependencies"], *(line for extra in extras for line in extra))
-    ]
+    return [Requirement(line) for line in (*project["dependencies"], *(line for extra in extras for line in extra))]
 
 
 def test_every_form_of_import_is_seen() -> None:
