@@ -1,0 +1,259 @@
+"""The backend: who owns the engine, and the verbs.
+
+A verb is a plain function of an ordinary Connection, in both colours: with an AsyncEngine it runs inside ``run_sync``,
+where SQLAlchemy awaits the driver for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any, ClassVar, Self, TypeVar
+
+import sqlalchemy as sa
+
+from kairos.backend import Backend, Capabilities, Flow, Shape, StoreConfig
+from kairos.config import structure
+from kairos.errors import ConfigurationError
+from kairos.plans import Batch, Bounds, Cutoffs, Expiry, Query, Rows, Selector
+from kairos.values import ValueType, show
+from kairos_sql._config import SQLOptions
+from kairos_sql._dialects import dialect_of
+from kairos_sql._engines import AnyEngine, check_engine, in_memory, open_engine, sync_engine, where
+from kairos_sql._errors import refusing, translated, unknown_outcome
+from kairos_sql._expiry import expire
+from kairos_sql._fetch import called
+from kairos_sql._inspect import prepare, table_exists
+from kairos_sql._rows import decoder, encoder
+from kairos_sql._schema import make_layout
+from kairos_sql._statements import Statements
+from kairos_sql._types import stored_type
+
+__all__ = ["SQLBackend"]
+
+T = TypeVar("T")
+
+# How many names, and how many looks for a first or last bucket, go into one statement.
+_NAMES = 500
+_LOOKS = 200
+# How many rows are taken from the driver at a time.
+_PARTITION = 10_000
+
+
+class SQLBackend(Backend):
+    """A table in a SQL database, through an Engine or an AsyncEngine of SQLAlchemy."""
+
+    default_value_type: ClassVar[str] = "float"
+
+    def __init__(self, engine: AnyEngine, config: StoreConfig, *, asynchronous: bool, owned: bool) -> None:
+        options = structure(SQLOptions, config.options)
+        stored = stored_type(config.value_type, string_length=options.string_length, text_length=options.text_length)
+        if len(config.prefix.encode()) > options.string_length:
+            raise ConfigurationError(f"prefix: {show(config.prefix)} is longer than {options.string_length} bytes")
+        self._engine = engine
+        self._asynchronous = asynchronous
+        self._owned = owned
+        self._config = config
+        self._where = where(engine)
+        self._memory = in_memory(sync_engine(engine).url)
+        dialect = sync_engine(engine).dialect
+        self._own = dialect_of(dialect.name)
+        layout = make_layout(
+            type=config.type,
+            shape=config.shape,
+            stored=stored,
+            table_name=options.table_name,
+            string_length=options.string_length,
+            schema=options.schema,
+        )
+        self._sql = Statements(layout, self._own, dialect)
+        column = stored.column.dialect_impl(dialect)
+        self._encode = encoder(layout, config.prefix, column.bind_processor(dialect))
+        self._decode = decoder(
+            layout, None if config.shape is Shape.COUNTER else column.result_processor(dialect, None)
+        )
+        self.value_type = stored.values
+        self.capabilities = Capabilities(
+            atomic_batch=True,
+            multi_process=not self._memory,
+            typed_container="table_name",
+            max_name_bytes=options.string_length,
+        )
+
+    @classmethod
+    def open(cls, target: Any, config: StoreConfig, *, asynchronous: bool) -> Self:
+        if isinstance(target, str):
+            engine = open_engine(target, config.client_config, asynchronous=asynchronous)
+            return cls(engine, config, asynchronous=asynchronous, owned=True)
+        check_engine(target, asynchronous=asynchronous)
+        return cls(target, config, asynchronous=asynchronous, owned=False)
+
+    @property
+    def owns_client(self) -> bool:
+        return self._owned
+
+    @classmethod
+    def resolve_value_type(cls, spec: object) -> ValueType:
+        return stored_type(spec).values
+
+    # --- Carrying out -----------------------------------------------------------------------------------------------
+
+    def _flow(self, work: Callable[[sa.Connection], T]) -> Flow[T]:
+        """Carry out a function of a Connection; what it has not committed at its end is rolled back."""
+        if self._asynchronous:
+            return (yield self._call(work))
+        with translated(self._own, self._where), self._engine.connect() as connection:
+            return work(connection)
+
+    async def _call(self, work: Callable[[sa.Connection], T]) -> T:
+        with translated(self._own, self._where):
+            async with self._engine.connect() as connection:
+                found: T = await connection.run_sync(work)
+                return found
+
+    def _commit(self, connection: sa.Connection) -> None:
+        with unknown_outcome(self._where):
+            connection.commit()
+
+    def prepare(self, *, writing: bool) -> Flow[bool]:
+        create = self._config.create
+        return self._flow(
+            lambda connection: prepare(connection, self._sql.layout, writing=writing, create=create, where=self._where)
+        )
+
+    # --- Writing ----------------------------------------------------------------------------------------------------
+
+    def write(self, batch: Batch) -> Flow[None]:
+        rows = self._encode(batch.cells)
+        statement = self._sql.write
+        parameters = statement.many(self._sql.written, rows)
+
+        def work(connection: sa.Connection) -> None:
+            if rows:  # a cell without values is no row
+                with refusing():
+                    connection.exec_driver_sql(statement.sql, parameters)
+                self._commit(connection)
+
+        return self._flow(work)
+
+    # --- Reading ----------------------------------------------------------------------------------------------------
+
+    def read(self, query: Query) -> Flow[Rows]:
+        return self._flow(lambda connection: self._decode(self._records(connection, query)))
+
+    def _records(self, connection: sa.Connection, query: Query) -> Iterator[Any]:
+        values = {"interval": query.interval.name, "first": query.first, "last": query.last}
+        for names in _chunks(query.names, _NAMES):
+            statement = self._sql.read(len(names), query.interval.resolution is None)
+            values |= {f"name_{index}": name for index, name in enumerate(names)}
+            yield from chain.from_iterable(self._rows(connection, statement, values).partitions(_PARTITION))
+
+    def _rows(self, connection: sa.Connection, statement: Any, values: Mapping[str, Any]) -> Any:
+        parameters = statement.one({"prefix": self._config.prefix, **values})
+        return connection.exec_driver_sql(statement.sql, parameters)
+
+    def adapt(self, fetch: Callable[..., Any]) -> Callable[[Query], Flow[Rows]]:
+        """``fetch(connection, table, name, interval, i_start, i_end)``, once per name.
+
+        It gets an ordinary Connection in both colours, and returns ``{i_time: {r_time: data}}``, with None for an
+        r_time of -1. What it writes is rolled back.
+        """
+        layout = self._sql.layout
+
+        def read(query: Query) -> Flow[Rows]:
+            found, error = yield from self._flow(lambda connection: called(fetch, connection, layout, query))
+            if error is not None:
+                raise error
+            return found
+
+        return read
+
+    def names(self, cutoffs: Cutoffs, options: Any = None) -> Flow[Sequence[str]]:
+        if not cutoffs:
+            return self._flow(lambda _: [])
+        statement = self._sql.names(tuple(cutoff is not None for cutoff in cutoffs.values()))
+        return self._flow(
+            lambda connection: [name for (name,) in self._rows(connection, statement, _intervals(cutoffs))]
+        )
+
+    def bounds(self, names: Sequence[str], cutoffs: Cutoffs, options: Any = None) -> Flow[Bounds]:
+        return self._flow(lambda connection: self._bounds(connection, names, cutoffs))
+
+    def _bounds(self, connection: sa.Connection, names: Sequence[str], cutoffs: Cutoffs) -> Bounds:
+        cut = tuple(cutoff is not None for cutoff in cutoffs.values())
+        found: Bounds = {}
+        for some in _chunks(names, max(1, _LOOKS // max(1, len(cutoffs)))):
+            values = _intervals(cutoffs) | {f"name_{index}": name for index, name in enumerate(some)}
+            for name, *ends in self._rows(connection, self._sql.bounds(len(some), cut), values):
+                found[name] = {
+                    interval: (first, last)
+                    for interval, first, last in zip(cutoffs, ends[::2], ends[1::2], strict=True)
+                    if first is not None
+                }
+        return found
+
+    # --- Deleting ---------------------------------------------------------------------------------------------------
+
+    def delete(self, selector: Selector) -> Flow[int]:
+        return self._flow(lambda connection: self._delete(connection, selector))
+
+    def _delete(self, connection: sa.Connection, selector: Selector) -> int:
+        table = self._sql.layout.table
+        c = table.c
+        conditions = [c.prefix == self._config.prefix]
+        removed = 0
+        if selector.name is not None:
+            conditions.append(c.name == selector.name)
+            connection.execute(self._own.lock(table))
+            for interval, cutoff in selector.cutoffs.items():
+                if selector.spans is None or interval in selector.spans:
+                    span = [] if selector.spans is None else _within(c.i_time, selector.spans[interval])
+                    visible = [c.interval == interval, *span, *_within(c.i_time, (cutoff, None))]
+                    removed += connection.scalar(self._sql.count([*conditions, *visible])) or 0
+        if selector.spans is None:
+            connection.execute(sa.delete(table).where(*conditions))
+        else:
+            for interval, bounds in selector.spans.items():
+                span = _within(c.i_time, bounds)
+                connection.execute(sa.delete(table).where(*conditions, c.interval == interval, *span))
+        self._commit(connection)
+        return removed
+
+    def expire(self, expiry: Expiry) -> Flow[int]:
+        def work(connection: sa.Connection) -> int:
+            if not table_exists(connection, self._sql.layout.table):
+                return 0
+            return expire(connection, self._sql, self._config.prefix, expiry, self._commit)
+
+        return self._flow(work)
+
+    # --- Life -------------------------------------------------------------------------------------------------------
+
+    def close(self) -> Flow[None]:
+        if self._owned:
+            yield self._engine.dispose()
+
+    def after_fork(self) -> None:
+        """The connections of the parent are kept, unused: closing them here could remove its locks and its WAL. A
+        database in memory was copied with the process, and goes on.
+        """
+        if not self._memory or self._asynchronous:
+            engine = sync_engine(self._engine)
+            self._inherited = engine.pool
+            engine.dispose(close=False)
+
+
+def _chunks(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _intervals(cutoffs: Cutoffs) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for index, (interval, cutoff) in enumerate(cutoffs.items()):
+        found |= {f"interval_{index}": interval, f"cutoff_{index}": cutoff}
+    return found
+
+
+def _within(column: sa.ColumnElement[int], span: tuple[int | None, int | None]) -> list[sa.ColumnElement[bool]]:
+    first, last = span
+    return [*([] if first is None else [column >= first]), *([] if last is None else [column <= last])]

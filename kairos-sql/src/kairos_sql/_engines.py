@@ -1,0 +1,128 @@
+"""Engines: opening one from a URL, and telling whether one of the user's fits."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc, pool
+
+from kairos.errors import BackendNotFound, ConfigurationError
+from kairos.urls import redact
+from kairos_sql._dialects import dialect_of
+
+__all__ = ["AnyEngine", "check_engine", "in_memory", "open_engine", "sync_engine", "where"]
+
+AnyEngine: TypeAlias = Any
+"""An Engine or an AsyncEngine. The latter is imported only by who uses it, since it brings the whole ORM."""
+
+# How long a connection to a file waits for another process that writes, in seconds.
+_BUSY_TIMEOUT = 30
+
+
+def sync_engine(engine: AnyEngine) -> sa.Engine:
+    """The Engine itself, or the one inside of an AsyncEngine."""
+    found: sa.Engine = getattr(engine, "sync_engine", engine)
+    return found
+
+
+def where(engine: AnyEngine) -> str:
+    """The URL, without its secrets."""
+    return redact(sync_engine(engine).url.render_as_string(hide_password=True))
+
+
+def in_memory(url: sa.URL) -> bool:
+    """Whether this is a SQLite database that lives in one connection."""
+    if url.get_backend_name() != "sqlite":
+        return False
+    database = (url.database or "").removeprefix("file:")
+    return database in {"", ":memory:"} or url.query.get("mode") == "memory"
+
+
+def check_engine(target: object, *, asynchronous: bool) -> None:
+    """Refuse what is no engine, and an engine of the other colour."""
+    name = f"{type(target).__module__}.{type(target).__qualname__}"
+    if not isinstance(getattr(target, "sync_engine", target), sa.Engine):
+        raise ConfigurationError(f"client: expected a URL, an Engine or an AsyncEngine, not {name}")
+    if isinstance(target, sa.Engine) is asynchronous:
+        expected, colour = ("AsyncEngine", "AsyncTimeseries") if asynchronous else ("Engine", "Timeseries")
+        raise ConfigurationError(f"client: {colour} needs an {expected}, not {name}")
+    dialect_of(sync_engine(target).dialect.name)
+
+
+def open_engine(text: str, client_config: Mapping[str, Any], *, asynchronous: bool) -> AnyEngine:
+    """The engine for a URL; ``client_config`` are keywords of create_engine. Connects to nothing."""
+    url = _url(text, asynchronous=asynchronous)
+    keywords = _keywords(url, client_config, asynchronous=asynchronous)
+    make: Any = sa.create_engine
+    if asynchronous:
+        from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - only for who awaits: it is large
+
+        make = create_async_engine
+    try:
+        engine = make(url, **keywords)
+    except ImportError as error:
+        raise BackendNotFound(
+            f"the driver of {redact(text)} is not installed: {error}; try: pip install 'kairos-sql[asyncio]'"
+        ) from error
+    except (TypeError, ValueError, exc.ArgumentError) as error:
+        raise ConfigurationError(f"client_config: {redact(str(error))}") from error
+    if in_memory(url):
+        event.listen(sync_engine(engine), "handle_error", _keep_connection)
+    elif url.get_backend_name() == "sqlite":
+        event.listen(sync_engine(engine), "connect", _use_wal)
+    return engine
+
+
+def _url(text: str, *, asynchronous: bool) -> sa.URL:
+    try:
+        url = sa.make_url(text)
+        own = dialect_of(url.get_backend_name())
+        if asynchronous and "+" not in url.drivername:
+            url = url.set(drivername=f"{url.drivername}+{own.asynchronous}")
+        awaits = url.get_dialect().is_async
+    except exc.ArgumentError as error:
+        raise ConfigurationError(f"client: {redact(str(error))}") from error
+    if awaits is not asynchronous:
+        colour, kind = ("AsyncTimeseries", "an asynchronous") if asynchronous else ("Timeseries", "a blocking")
+        raise ConfigurationError(f"client: {colour} needs {kind} driver, which {url.drivername} is not")
+    return url
+
+
+def _keywords(url: sa.URL, client_config: Mapping[str, Any], *, asynchronous: bool) -> dict[str, Any]:
+    keywords: dict[str, Any] = dict(client_config)
+    connect_args: dict[str, Any] = {}
+    if in_memory(url):
+        # One connection, which a thread has for itself while it uses it: so all threads see one database, and none
+        # sees, or rolls back, half of what another one does.
+        connect_args["check_same_thread"] = False
+        if "poolclass" not in keywords:
+            keywords["poolclass"] = pool.AsyncAdaptedQueuePool if asynchronous else pool.QueuePool
+            keywords |= {"pool_size": 1, "max_overflow": 0}
+    elif url.get_backend_name() == "sqlite" and "timeout" not in url.query:
+        connect_args["timeout"] = _BUSY_TIMEOUT
+    if connect_args:
+        keywords["connect_args"] = connect_args | dict(keywords.get("connect_args", {}))
+    return keywords
+
+
+def _keep_connection(context: sa.engine.ExceptionContext) -> None:
+    """SQLAlchemy drops a connection whose statement was interrupted (Ctrl-C, a cancelled task), and with it the
+    database, if it is in memory. Rolled back it is as good as before.
+    """
+    context.is_disconnect = False
+
+
+def _use_wal(connection: Any, _: object) -> None:
+    """Readers and the writer of a file in WAL mode do not wait for each other. ``synchronous`` stays FULL, SQLite's
+    default: what was written survives a power cut.
+    """
+    cursor = connection.cursor()
+    try:
+        cursor.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.Error:
+        pass  # a read-only file, or no database: the statement that follows fails, if that matters to it
+    finally:
+        cursor.close()

@@ -1,0 +1,86 @@
+"""Reclaiming what is past, in pieces, so that no other writer waits long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+
+from kairos.plans import Expiry
+from kairos_sql._statements import Statements
+
+__all__ = ["expire"]
+
+Cell: TypeAlias = tuple[str, str, int, int]
+"""(name, interval, i_time, r_time)."""
+
+# How many cells one transaction removes.
+_PIECE = 1_000
+
+
+def expire(
+    connection: sa.Connection,
+    sql: Statements,
+    prefix: str,
+    expiry: Expiry,
+    commit: Callable[[sa.Connection], None],
+) -> int:
+    """Remove the cells that are past; how many they were."""
+    found = _past(connection, sql, prefix, expiry)
+    if expiry.limit is not None:
+        found = islice(found, expiry.limit)
+    removed = 0
+    while piece := list(islice(found, _PIECE)):
+        connection.execute(sql.own.lock(sql.layout.table))
+        for name, interval, i_time, r_time in piece:
+            values = {"prefix": prefix, "name": name, "interval": interval, "i_time": i_time, "r_time": r_time}
+            statement = sql.remove
+            if interval not in expiry.cutoffs:
+                # What was written again since it was found, by who keeps it longer, stays.
+                statement, values["now"] = sql.remove_past, expiry.now
+            # A cell that another process was faster to remove does not count.
+            removed += connection.exec_driver_sql(statement.sql, statement.one(values)).rowcount > 0
+        commit(connection)
+    return removed
+
+
+def _past(connection: sa.Connection, sql: Statements, prefix: str, expiry: Expiry) -> Iterator[Cell]:
+    """The cells that are past, each once: of an interval with a cutoff by their bucket, of others by what is stored. A
+    cell is past if all of its rows are, since an older configuration may have written some of them.
+    """
+    c = sql.layout.table.c
+    mine = c.prefix == prefix
+    stored = sa.and_(sa.func.max(c.expires_at) <= expiry.now, sa.func.count() == sa.func.count(c.expires_at))
+    for name in _distinct(connection, c.name, [mine]) if expiry.name is None else [expiry.name]:
+        for interval in _distinct(connection, c.interval, [mine, c.name == name]):
+            cells = sql.cells(mine, c.name == name, c.interval == interval)
+            if interval not in expiry.cutoffs:
+                yield from _pieces(connection, sql, cells.having(stored))
+            elif (cutoff := expiry.cutoffs[interval]) is not None:
+                yield from _pieces(connection, sql, cells.where(c.i_time < cutoff))
+
+
+def _distinct(connection: sa.Connection, column: sa.Column[str], conditions: list[Any]) -> Iterator[str]:
+    """The values of a column of the key, each found by one look into the index."""
+    least = sa.select(sa.func.min(column)).where(*conditions)
+    found = connection.scalar(least)
+    while found is not None:
+        yield found
+        found = connection.scalar(least.where(column > found))
+
+
+def _pieces(connection: sa.Connection, sql: Statements, cells: Any) -> Iterator[Cell]:
+    """The cells of one name and interval in order. A piece is read whole, and the next one begins where it ended, so
+    that no cursor is open while they are removed.
+    """
+    c = sql.layout.table.c
+    cells = cells.order_by(c.i_time, c.r_time).limit(_PIECE)
+    piece = connection.execute(cells).all()
+    while piece:
+        for name, interval, i_time, r_time in piece:
+            yield name, interval, i_time, r_time
+        _, _, i_time, r_time = piece[-1]
+        after = sa.tuple_(c.i_time, c.r_time) > sa.tuple_(sa.literal(i_time), sa.literal(r_time))
+        piece = connection.execute(cells.where(after)).all()

@@ -1,0 +1,189 @@
+"""The types of values: which SQL type holds one, which values it takes, and whether it can be a key by itself."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from attrs import evolve, frozen
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from kairos.errors import ConfigurationError, InvalidValue
+from kairos.values import ValueType, show, value_type
+from kairos_sql._config import STRING_LENGTH, TEXT_LENGTH
+
+__all__ = ["ExactDecimal", "StoredType", "stored_type"]
+
+Cast = Callable[[Any], Any]
+
+
+class ExactDecimal(TypeDecorator[Decimal]):
+    """NUMERIC where the database has exact numbers; text on SQLite, which would store a double.
+
+    On SQLite the column is declared CHAR, which no other type of values is, so that a table tells what it holds.
+    """
+
+    impl = sa.Numeric
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(sa.CHAR() if dialect.name == "sqlite" else self.impl_instance)
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:
+        return str(value) if dialect.name == "sqlite" and value is not None else value
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
+        return Decimal(value) if dialect.name == "sqlite" and value is not None else value
+
+
+@frozen(kw_only=True)
+class StoredType:
+    """A type of values as SQL stores it.
+
+    ``cast`` brings what a custom fetch read past SQLAlchemy's types (plain SQL) into the form that a read gives.
+    ``key`` tells whether values are short enough, and compare alike everywhere, to be part of a primary key; else a
+    digest stands for them.
+    """
+
+    column: TypeEngine[Any]
+    values: ValueType
+    cast: Cast
+    key: bool
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _number(kind: type) -> Cast:
+    return lambda value: kind(value) if isinstance(value, (int, float, Decimal)) else value
+
+
+def _parsed(kind: Any) -> Cast:
+    return lambda value: kind.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _decimal(value: Any) -> Any:
+    return Decimal(str(value)) if isinstance(value, (int, float, str)) else value
+
+
+_CASTS: Mapping[str, Cast] = {
+    "float": _number(float),
+    "int": _number(int),
+    "bool": _number(bool),
+    "decimal": _decimal,
+    "blob": lambda value: bytes(value) if isinstance(value, (bytearray, memoryview)) else value,
+    "date": _parsed(datetime.date),
+    "datetime": _parsed(datetime.datetime),
+    "time": _parsed(datetime.time),
+}
+_KEYS = frozenset({"float", "int", "bool", "decimal", "date", "datetime", "time"})
+
+
+def _columns(string_length: int) -> dict[str, TypeEngine[Any]]:
+    return {
+        "float": sa.Double(),
+        "int": sa.BigInteger(),
+        "bool": sa.Boolean(),
+        "decimal": ExactDecimal(),
+        "date": sa.Date(),
+        "datetime": sa.DateTime(),
+        "time": sa.Time(),
+        "str": sa.String(string_length),
+        "inet": sa.String(string_length),
+        "text": sa.Text(),
+        "blob": sa.LargeBinary(),
+    }
+
+
+def stored_type(spec: object, *, string_length: int = STRING_LENGTH, text_length: int = TEXT_LENGTH) -> StoredType:
+    """The type that a user's ``value_type`` names: a name, a Python type, or a SQLAlchemy type (class or instance).
+
+    Values of a SQLAlchemy type of the usual families (numbers, strings, dates) are checked as those of the named types
+    are; of any other, what the driver takes.
+    """
+    if isinstance(spec, type) and issubclass(spec, TypeEngine):
+        try:
+            spec = spec()
+        except TypeError as error:
+            raise ConfigurationError(f"value_type: {spec.__name__} needs arguments; give an instance") from error
+    if isinstance(spec, TypeEngine):
+        return _of_sqlalchemy(spec)
+    values = value_type("float" if spec is None else spec)
+    column = _columns(string_length).get(values.name)
+    if column is None:
+        names = ", ".join(sorted(_columns(string_length)))
+        raise ConfigurationError(f"value_type: a SQL column has one type; expected one of {names}, not {show(spec)}")
+    limits = {"str": string_length, "inet": string_length, "text": text_length, "blob": text_length}
+    return _stored(column, values, limits.get(values.name))
+
+
+def _stored(column: TypeEngine[Any], values: ValueType, length: int | None = None) -> StoredType:
+    if length is not None:
+        values = evolve(values, accept=_limited(values.accept, length))
+    return StoredType(column=column, values=values, cast=_CASTS.get(values.name, _same), key=values.name in _KEYS)
+
+
+def _limited(accept: Cast, length: int) -> Cast:
+    def limited(value: Any) -> Any:
+        found = accept(value)
+        if len(found) > length:
+            raise InvalidValue(f"{show(value)} is {len(found)} long; this column takes {length}")
+        return found
+
+    return limited
+
+
+def _of_sqlalchemy(given: TypeEngine[Any]) -> StoredType:
+    match given:
+        case sa.types.NullType():
+            raise ConfigurationError("value_type: NullType stores nothing")
+        case sa.Enum() | sa.Interval():
+            return _stored(given, value_type("any"))
+        case sa.DateTime(timezone=True) | sa.Time(timezone=True):
+            raise ConfigurationError(
+                f"value_type: {given!r} would lose the time zone on some databases; store naive times in UTC"
+            )
+        case sa.Float(asdecimal=True):
+            raise ConfigurationError(f"value_type: {given!r} would round decimals; give 'decimal' or a Numeric")
+        case sa.Numeric(asdecimal=True) if not isinstance(given, sa.Float):
+            exact = ExactDecimal(precision=given.precision, scale=given.scale)
+            values = value_type("decimal")
+            return _stored(exact, evolve(values, accept=_fitting(values.accept, given.precision, given.scale)))
+    for family, name in _FAMILIES.items():
+        if isinstance(given, family):
+            return _stored(given, value_type(name), getattr(given, "length", None))
+    return _stored(given, value_type("any"))
+
+
+_FAMILIES: Mapping[type[TypeEngine[Any]], str] = {
+    sa.Boolean: "bool",
+    sa.Integer: "int",
+    sa.Float: "float",
+    sa.Numeric: "float",
+    sa.Date: "date",
+    sa.DateTime: "datetime",
+    sa.Time: "time",
+    sa.String: "str",
+    sa.LargeBinary: "blob",
+}
+
+
+def _fitting(accept: Cast, precision: int | None, scale: int | None) -> Cast:
+    """NUMERIC(precision, scale) rounds what has more digits, so that is refused."""
+
+    def fitting(value: Any) -> Decimal:
+        found: Decimal = accept(value)
+        if precision is not None:
+            _, digits, exponent = found.as_tuple()
+            assert isinstance(exponent, int)  # it is finite
+            text = "".join(map(str, digits)).rstrip("0")
+            decimals, whole = len(text) - len(digits) - exponent, len(digits) + exponent
+            if text and (decimals > (scale or 0) or whole > precision - (scale or 0)):
+                raise InvalidValue(f"{show(value)} does not fit NUMERIC({precision}, {scale or 0})")
+        return found
+
+    return fitting
