@@ -1,0 +1,37 @@
+"""The suite as one class."""
+
+from __future__ import annotations
+
+from kairos_conformance._calendar import CalendarTests
+from kairos_conformance._configuring import ConfiguringTests
+from kairos_conformance._counts import CountTests
+from kairos_conformance._deleting import DeletingTests
+from kairos_conformance._discovery import DiscoveryTests
+from kairos_conformance._hooks import HookTests
+from kairos_conformance._merging import MergingTests
+from kairos_conformance._names import NamesTests
+from kairos_conformance._reading import ReadingTests
+from kairos_conformance._retention import RetentionTests
+from kairos_conformance._transforms import TransformTests
+from kairos_conformance._values import ValuesTests
+from kairos_conformance._writing import WritingTests
+
+__all__ = ["BackendSuite"]
+
+
+class BackendSuite(
+    CalendarTests,
+    RetentionTests,
+    NamesTests,
+    WritingTests,
+    CountTests,
+    ValuesTests,
+    ReadingTests,
+    MergingTests,
+    TransformTests,
+    HookTests,
+    DiscoveryTests,
+    DeletingTests,
+    ConfiguringTests,
+):
+    """All standard tests. Subclass it, and say by ``harness`` where your store is."""

@@ -1,0 +1,48 @@
+"""What the tests write, and what they expect to read: small, written out, and independent of the core."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+__all__ = ["BOTH", "EMPTY", "FINE", "KINDS", "MINUTE", "T0", "at", "every_kind", "holding"]
+
+KINDS = ("count", "gauge", "histogram", "series", "set")
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+MINUTE = {"minute": {"step": 60}}
+"""A coarse interval."""
+FINE = {"hour": {"step": 3600, "resolution": 60}}
+"""An interval with a resolution."""
+BOTH = {**MINUTE, **FINE}
+
+
+def at(year: int, month: int = 1, day: int = 1, hour: int = 0, minute: int = 0, second: int = 0) -> int:
+    """Unix seconds of a time in UTC."""
+    return int(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp())
+
+
+T0 = at(2013)
+"""A time at which a minute, an hour, a day, a month, a year and a (short) week begin: Tuesday, 1 January 2013."""
+
+
+def holding(kind: str, *values: Any) -> Any:
+    """What a bucket reads as into which these values were inserted, in this order."""
+    match kind:
+        case "count":
+            return sum(values)
+        case "gauge":
+            return values[-1] if values else None
+        case "histogram":
+            return dict(Counter(values))
+        case "series":
+            return list(values)
+        case _:
+            return set(values)
+
+
+EMPTY: dict[str, Any] = {kind: holding(kind) for kind in KINDS}
+"""What a coarse bucket without data reads as."""
