@@ -7,6 +7,7 @@ where SQLAlchemy awaits the driver for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import chain
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -26,7 +27,7 @@ from kairos_sql._fetch import called
 from kairos_sql._inspect import prepare, table_exists
 from kairos_sql._rows import decoder, encoder
 from kairos_sql._schema import make_layout
-from kairos_sql._statements import Statements
+from kairos_sql._statements import Prepared, Statements
 from kairos_sql._types import stored_type
 
 __all__ = ["SQLBackend"]
@@ -101,12 +102,16 @@ class SQLBackend(Backend):
     def _flow(self, work: Callable[[sa.Connection], T]) -> Flow[T]:
         """Carry out a function of a Connection; what it has not committed at its end is rolled back."""
         if self._asynchronous:
-            return (yield self._call(work))
-        with translated(self._own, self._where), self._engine.connect() as connection:
+            awaited: T = yield self._call(work)
+            return awaited
+        with self._translated(), self._engine.connect() as connection:
             return work(connection)
 
+    def _translated(self) -> AbstractContextManager[None]:
+        return translated(self._own, self._sql.dialect.loaded_dbapi.Error, self._where)
+
     async def _call(self, work: Callable[[sa.Connection], T]) -> T:
-        with translated(self._own, self._where):
+        with self._translated():
             async with self._engine.connect() as connection:
                 found: T = await connection.run_sync(work)
                 return found
@@ -124,33 +129,38 @@ class SQLBackend(Backend):
     # --- Writing ----------------------------------------------------------------------------------------------------
 
     def write(self, batch: Batch) -> Flow[None]:
-        rows = self._encode(batch.cells)
-        statement = self._sql.write
-        parameters = statement.many(self._sql.written, rows)
+        statements = list(self._sql.write(self._encode(batch.cells)))
 
         def work(connection: sa.Connection) -> None:
-            if rows:  # a cell without values is no row
-                with refusing():
-                    connection.exec_driver_sql(statement.sql, parameters)
-                self._commit(connection)
+            with refusing():
+                for sql, parameters in statements:
+                    connection.exec_driver_sql(sql, parameters)
+            self._commit(connection)
 
         return self._flow(work)
 
     # --- Reading ----------------------------------------------------------------------------------------------------
 
     def read(self, query: Query) -> Flow[Rows]:
-        return self._flow(lambda connection: self._decode(self._records(connection, query)))
+        return self._flow(lambda connection: self._read(connection, query))
 
-    def _records(self, connection: sa.Connection, query: Query) -> Iterator[Any]:
-        values = {"interval": query.interval.name, "first": query.first, "last": query.last}
+    def _read(self, connection: sa.Connection, query: Query) -> Rows:
+        coarse = query.interval.resolution is None
+        found: Rows = {}
         for names in _chunks(query.names, _NAMES):
-            statement = self._sql.read(len(names), query.interval.resolution is None)
+            values = {"interval": query.interval.name, "first": query.first, "last": query.last}
             values |= {f"name_{index}": name for index, name in enumerate(names)}
-            yield from chain.from_iterable(self._rows(connection, statement, values).partitions(_PARTITION))
+            records = self._rows(connection, self._sql.read(len(names), coarse=coarse), values)
+            found |= self._decode(records, names, coarse=coarse)
+        return found
 
-    def _rows(self, connection: sa.Connection, statement: Any, values: Mapping[str, Any]) -> Any:
+    def _rows(
+        self, connection: sa.Connection, statement: Prepared, values: Mapping[str, Any]
+    ) -> Iterator[tuple[Any, ...]]:
+        """The rows of a statement as the driver gives them, a partition at a time."""
         parameters = statement.one({"prefix": self._config.prefix, **values})
-        return connection.exec_driver_sql(statement.sql, parameters)
+        cursor = connection.exec_driver_sql(statement.sql, parameters).cursor
+        return chain.from_iterable(iter(lambda: cursor.fetchmany(_PARTITION), []))
 
     def adapt(self, fetch: Callable[..., Any]) -> Callable[[Query], Flow[Rows]]:
         """``fetch(connection, table, name, interval, i_start, i_end)``, once per name.
@@ -168,7 +178,7 @@ class SQLBackend(Backend):
 
         return read
 
-    def names(self, cutoffs: Cutoffs, options: Any = None) -> Flow[Sequence[str]]:
+    def names(self, cutoffs: Cutoffs, options: Any = None) -> Flow[Sequence[str]]:  # noqa: ARG002 - no options
         if not cutoffs:
             return self._flow(lambda _: [])
         statement = self._sql.names(tuple(cutoff is not None for cutoff in cutoffs.values()))
@@ -176,7 +186,12 @@ class SQLBackend(Backend):
             lambda connection: [name for (name,) in self._rows(connection, statement, _intervals(cutoffs))]
         )
 
-    def bounds(self, names: Sequence[str], cutoffs: Cutoffs, options: Any = None) -> Flow[Bounds]:
+    def bounds(
+        self,
+        names: Sequence[str],
+        cutoffs: Cutoffs,
+        options: Any = None,  # noqa: ARG002 - no options
+    ) -> Flow[Bounds]:
         return self._flow(lambda connection: self._bounds(connection, names, cutoffs))
 
     def _bounds(self, connection: sa.Connection, names: Sequence[str], cutoffs: Cutoffs) -> Bounds:

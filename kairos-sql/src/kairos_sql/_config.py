@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from attrs import field, frozen
 
 __all__ = ["STRING_LENGTH", "TEXT_LENGTH", "SQLOptions"]
@@ -12,12 +10,12 @@ STRING_LENGTH = 255
 TEXT_LENGTH = 32 * 1024
 
 
-def _positive(_: object, attribute: Any, value: int) -> None:
+def _positive(_: object, _attribute: object, value: int) -> None:
     if value <= 0:
         raise ValueError(f"expected a positive int, not {value!r}")
 
 
-def _filled(_: object, attribute: Any, value: str | None) -> None:
+def _filled(_: object, _attribute: object, value: str | None) -> None:
     if value is not None and (not value or "\0" in value):
         raise ValueError(f"expected a name, not {value!r}")
 

@@ -22,15 +22,14 @@ Updates = Callable[[Any], Mapping[str, Any]]
 class Dialect:
     """How one database does it.
 
-    ``upsert`` makes an INSERT of named parameters that updates the row with the same key, ``sequence`` the expression
-    for the next ``seq`` of a cell (None: the column numbers itself). ``lock`` is a statement that makes a transaction
-    which reads before it writes the only writer. ``unavailable`` and ``overflow`` tell from a driver's error whether the
-    database cannot be reached, and whether a number has left its 64 bits. ``asynchronous`` is the driver for a URL that
-    names none.
+    ``upsert`` makes an INSERT that updates the row with the same key, ``sequence`` the expression for the ``seq`` of a
+    new row (None: the column numbers itself). ``lock`` is a statement that makes a transaction which reads before it
+    writes the only writer. ``unavailable`` and ``overflow`` tell from a driver's error whether the database cannot be
+    reached, and whether a number has left its 64 bits. ``asynchronous`` is the driver for a URL that names none.
     """
 
     upsert: Callable[[sa.Table, Updates], sa.Insert]
-    sequence: Callable[[sa.Table], sa.ColumnElement[Any]] | None
+    sequence: Callable[[sa.Table, Mapping[str, Any]], sa.ColumnElement[Any]] | None
     lock: Callable[[sa.Table], sa.Delete]
     unavailable: Callable[[BaseException], bool]
     overflow: Callable[[BaseException], bool]
@@ -44,10 +43,10 @@ def _sqlite_upsert(table: sa.Table, updates: Updates) -> sa.Insert:
     )
 
 
-def _sqlite_sequence(table: sa.Table) -> sa.ColumnElement[Any]:
-    """The next number in the cell: there is one writer at a time, and rows are looked up in the order of the key."""
-    key = [column for column in table.primary_key.columns if column.name != "seq"]
-    last = sa.select(sa.func.max(table.c.seq)).where(*(column == sa.bindparam(column.name) for column in key))
+def _sqlite_sequence(table: sa.Table, row: Mapping[str, Any]) -> sa.ColumnElement[Any]:
+    """The next number in the cell: there is one writer at a time, and the key ends with the number."""
+    cell = [column for column in table.primary_key.columns if column.name != "seq"]
+    last = sa.select(sa.func.max(table.c.seq)).where(*(column == row[column.name] for column in cell))
     return sa.func.coalesce(last.scalar_subquery() + sa.literal_column("1"), sa.literal_column("0"))
 
 

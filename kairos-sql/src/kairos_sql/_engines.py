@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc, pool
@@ -24,8 +24,7 @@ _BUSY_TIMEOUT = 30
 
 def sync_engine(engine: AnyEngine) -> sa.Engine:
     """The Engine itself, or the one inside of an AsyncEngine."""
-    found: sa.Engine = getattr(engine, "sync_engine", engine)
-    return found
+    return cast("sa.Engine", getattr(engine, "sync_engine", engine))
 
 
 def where(engine: AnyEngine) -> str:

@@ -14,21 +14,26 @@ __all__ = ["refusing", "translated", "unknown_outcome"]
 
 
 @contextmanager
-def translated(own: Dialect, where: str) -> Iterator[None]:
-    """Raise a `BackendError` for what SQLAlchemy raises, with the driver's words and without the parameters."""
+def translated(own: Dialect, driver_error: type[Exception], where: str) -> Iterator[None]:
+    """Raise a `BackendError` for what SQLAlchemy raises, with the driver's words and without the parameters; and for
+    the errors of the driver itself, from which rows are fetched.
+    """
     try:
         yield
     except exc.DBAPIError as error:
-        cause = error.orig
-        assert cause is not None
-        if own.overflow(cause):
-            raise CountOverflow("a count would leave 64 bits; nothing of this batch was added") from error
-        unavailable = error.connection_invalidated or own.unavailable(cause)
-        raise (BackendUnavailable if unavailable else BackendError)(f"{where}: {cause}") from error
+        raise _translation(own, error.orig or error, where, lost=error.connection_invalidated) from error
+    except driver_error as error:
+        raise _translation(own, error, where, lost=False) from error
     except exc.TimeoutError as error:
         raise BackendUnavailable(f"{where}: {error}") from error
     except exc.SQLAlchemyError as error:
         raise BackendError(f"{where}: {error}") from error
+
+
+def _translation(own: Dialect, cause: BaseException, where: str, *, lost: bool) -> BackendError:
+    if own.overflow(cause):
+        return CountOverflow("a count would leave 64 bits; nothing of this batch was added")
+    return (BackendUnavailable if lost or own.unavailable(cause) else BackendError)(f"{where}: {cause}")
 
 
 @contextmanager
@@ -40,7 +45,7 @@ def unknown_outcome(where: str) -> Iterator[None]:
         if not error.connection_invalidated:
             raise
         raise BackendUnavailable(
-            f"{where}: the connection broke while the batch was committed, so it may or may not be written: {error.orig}",
+            f"{where}: the connection broke in COMMIT, so it may have been carried out or not: {error.orig}",
             outcome_unknown=True,
         ) from error
 

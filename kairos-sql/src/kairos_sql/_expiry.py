@@ -36,12 +36,11 @@ def expire(
         connection.execute(sql.own.lock(sql.layout.table))
         for name, interval, i_time, r_time in piece:
             values = {"prefix": prefix, "name": name, "interval": interval, "i_time": i_time, "r_time": r_time}
-            statement = sql.remove
-            if interval not in expiry.cutoffs:
-                # What was written again since it was found, by who keeps it longer, stays.
-                statement, values["now"] = sql.remove_past, expiry.now
+            # What was written again since it was found, by who keeps it longer, stays.
+            statement = sql.remove(stored=interval not in expiry.cutoffs)
+            parameters = statement.one({**values, "now": expiry.now})
             # A cell that another process was faster to remove does not count.
-            removed += connection.exec_driver_sql(statement.sql, statement.one(values)).rowcount > 0
+            removed += connection.exec_driver_sql(statement.sql, parameters).rowcount > 0
         commit(connection)
     return removed
 

@@ -1,17 +1,18 @@
 """From cells to the rows of a table, and back. Pure.
 
-A row to write is a tuple in the order of the table's columns without ``seq``; a row that was read is (name, i_time,
-r_time, then the columns that hold data).
+A row to write is a tuple in the order of the table's columns without ``seq``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from kairos.backend import Shape
-from kairos.errors import InvalidValue
+from kairos.errors import BackendError, InvalidValue
 from kairos.plans import Cell, Rows
 from kairos.values import show
 from kairos_sql._schema import DIGEST_BYTES, NO_RESOLUTION, Layout
@@ -21,7 +22,7 @@ __all__ = ["Decode", "Processor", "decoder", "digest", "encoder", "part_of", "r_
 Processor: TypeAlias = Callable[[Any], Any] | None
 """What SQLAlchemy does to a value on its way to the driver or back; None if nothing."""
 Encode: TypeAlias = Callable[[Iterable[Cell]], list[tuple[Any, ...]]]
-Decode: TypeAlias = Callable[[Iterable[Any]], Rows]
+Decode: TypeAlias = Callable[..., Rows]
 
 # A resolution bucket may be -1 too (the minute before 1970), which means that there is none. So that one is stored as
 # the lowest integer, which is no bucket: whatever an interval is configured as, no cell is taken for another.
@@ -72,110 +73,108 @@ def _columns(layout: Layout, bind: Processor) -> Callable[[Any], Iterable[tuple[
     """What turns a payload into the columns between r_time and expires_at, one tuple for each row."""
     if layout.shape is Shape.COUNTER:
         return lambda total: [(0, total) if isinstance(total, float) else (total, 0.0)]
-    bound = _identity if bind is None else _checked(bind, layout)
+    value_of = _value(layout, bind)
     if layout.shape is Shape.REGISTER:
-        return lambda value: [(bound(value),)]
-    if layout.shape is Shape.LIST:
-        return zip if bind is None else lambda values: [(bound(value),) for value in values]
-
-    def keyed(value: Any) -> tuple[Any, ...]:
-        stored = bound(value)
-        return (digest(stored), stored)
-
-    if layout.shape is Shape.SET:
-        if not layout.digested:
-            return lambda members: [(bound(value),) for value in members]
-        return lambda members: [keyed(value) for value in members]
-    if bind is None and not layout.digested:
-        return lambda counts: counts.items()
-    if not layout.digested:
-        return lambda counts: [(bound(value), n) for value, n in counts.items()]
-    return lambda counts: [(*keyed(value), n) for value, n in counts.items()]
+        return lambda value: [value_of(value)]
+    as_it_is = bind is None and not layout.digested
+    if layout.shape is Shape.COUNTERS:
+        return dict.items if as_it_is else lambda counts: [(*value_of(value), n) for value, n in counts.items()]
+    return zip if as_it_is else lambda values: map(value_of, values)
 
 
-def _identity(value: Any) -> Any:
-    return value
+def _value(layout: Layout, bind: Processor) -> Callable[[Any], tuple[Any, ...]]:
+    """What turns a value into its column, behind its digest if it has one."""
 
-
-def _checked(bind: Callable[[Any], Any], layout: Layout) -> Callable[[Any], Any]:
     def bound(value: Any) -> Any:
         try:
-            return bind(value)
+            return value if bind is None else bind(value)
         except Exception as error:
             raise InvalidValue(f"{show(value)} cannot be stored as {layout.stored.column!r}: {error}") from error
 
-    return bound
+    def digested(value: Any) -> tuple[Any, ...]:
+        stored = bound(value)
+        return (digest(stored), stored)
+
+    return digested if layout.digested else lambda value: (bound(value),)
 
 
 # --- Reading --------------------------------------------------------------------------------------------------------
+# A cell is found by the columns in front of its data: one loop per shape gathers the rows of one key, and keys are
+# taken apart from the outside: the name if there are several, the bucket, and in a fine interval the resolution bucket.
+
+_first = itemgetter(0)
+_rest = itemgetter(slice(1, None))
 
 
 def decoder(layout: Layout, load: Processor) -> Decode:
-    """The function that turns rows, in order of their cells, into what a read gives."""
-    into = _INTO[layout.shape]
+    """The function that turns rows, in the order of the key, into what a read gives: of the given names, from a coarse
+    interval or not. A row is ([name if there are several], i_time, [r_time if it is fine], the columns of data).
+    """
+    gather = _GATHER[layout.shape]
 
-    def decode(records: Iterable[Any]) -> Rows:
-        found: Rows = {}
-        into(found, records if load is None else _loaded(records, load))
-        for buckets in found.values():
-            for bucket, cells in buckets.items():
-                if -1 in cells:  # stored where it does not sort
-                    buckets[bucket] = dict(sorted(cells.items(), key=lambda cell: (cell[0] is not None, cell[0])))
-        return found
+    def buckets(records: Iterable[Any], *, coarse: bool) -> dict[int, dict[int | None, Any]]:
+        if coarse:
+            return {bucket: {None: data} for bucket, data in gather(records, load).items()}
+        return {bucket: _ascending(gather(map(_rest, group), load)) for bucket, group in groupby(records, key=_first)}
+
+    def decode(records: Iterable[Any], names: Sequence[str], *, coarse: bool) -> Rows:
+        try:
+            if len(names) == 1:
+                return {names[0]: buckets(records, coarse=coarse)}
+            return {name: buckets(map(_rest, group), coarse=coarse) for name, group in groupby(records, key=_first)}
+        except (ValueError, TypeError, ArithmeticError) as error:
+            raise BackendError(f"{layout.table.fullname} holds what kairos did not write: {error}") from error
 
     return decode
 
 
-def _loaded(records: Iterable[Any], load: Callable[[Any], Any]) -> Iterator[tuple[Any, ...]]:
-    for name, bucket, r_time, value, *rest in records:
-        yield name, bucket, r_time, load(value), *rest
+def _ascending(cells: dict[int, Any]) -> dict[int | None, Any]:
+    found: dict[int | None, Any] = {part_of(r_time): data for r_time, data in cells.items()}
+    if -1 in found:  # stored where it does not sort
+        found = dict(sorted(found.items(), key=_first))
+    return found
 
 
-def _lists(found: Rows, records: Iterable[Any]) -> None:
+def _lists(records: Iterable[Any], load: Processor) -> dict[int, Any]:
+    found: dict[int, list[Any]] = {}
     last = None
-    append: Callable[[Any], None]
-    for name, bucket, r_time, value in records:
-        if (cell := (name, bucket, r_time)) != last:
-            last = cell
-            values: list[Any] = []
-            found.setdefault(name, {}).setdefault(bucket, {})[part_of(r_time)] = values
-            append = values.append
-        append(value)
+    values: list[Any] = []
+    for key, value in records:
+        if key != last:
+            found[key] = values = []
+            last = key
+        values.append(value)
+    return found if load is None else {key: list(map(load, values)) for key, values in found.items()}
 
 
-def _counters(found: Rows, records: Iterable[Any]) -> None:
+def _counters(records: Iterable[Any], load: Processor) -> dict[int, Any]:
+    found: dict[int, dict[Any, int]] = {}
     last = None
     counts: dict[Any, int] = {}
-    for name, bucket, r_time, value, n in records:
-        if (cell := (name, bucket, r_time)) != last:
-            last = cell
-            found.setdefault(name, {}).setdefault(bucket, {})[part_of(r_time)] = counts = {}
+    for key, value, n in records:
+        if key != last:
+            found[key] = counts = {}
+            last = key
         counts[value] = n
+    if load is None:
+        return found
+    return {key: {load(value): n for value, n in counts.items()} for key, counts in found.items()}
 
 
-def _sets(found: Rows, records: Iterable[Any]) -> None:
-    last = None
-    members: set[Any] = set()
-    for name, bucket, r_time, value in records:
-        if (cell := (name, bucket, r_time)) != last:
-            last = cell
-            found.setdefault(name, {}).setdefault(bucket, {})[part_of(r_time)] = members = set()
-        members.add(value)
+def _counts(records: Iterable[Any], _: Processor) -> dict[int, Any]:
+    # Exact as long as both parts are whole; a float would lose the low digits of n.
+    return {key: n + int(f) if f.is_integer() else n + f for key, n, f in records}
 
 
-def _counts(found: Rows, records: Iterable[Any]) -> None:
-    for name, bucket, r_time, n, f in records:
-        # Exact as long as both parts are whole; a float would lose the low digits of n.
-        total = n + int(f) if f.is_integer() else n + f
-        found.setdefault(name, {}).setdefault(bucket, {})[part_of(r_time)] = total
+def _registers(records: Iterable[Any], load: Processor) -> dict[int, Any]:
+    return dict(records) if load is None else {key: load(value) for key, value in records}
 
 
-def _registers(found: Rows, records: Iterable[Any]) -> None:
-    for name, bucket, r_time, value in records:
-        found.setdefault(name, {}).setdefault(bucket, {})[part_of(r_time)] = value
+def _sets(records: Iterable[Any], load: Processor) -> dict[int, Any]:
+    return {key: set(values) for key, values in _lists(records, load).items()}
 
 
-_INTO: Mapping[Shape, Callable[[Rows, Iterable[Any]], None]] = {
+_GATHER: Mapping[Shape, Callable[[Iterable[Any], Processor], dict[int, Any]]] = {
     Shape.LIST: _lists,
     Shape.COUNTERS: _counters,
     Shape.COUNTER: _counts,

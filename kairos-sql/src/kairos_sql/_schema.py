@@ -20,8 +20,11 @@ the collation of the column. Then ``digest``, 16 bytes of BLAKE2 of it, is the k
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from attrs import frozen
+from sqlalchemy.schema import SchemaItem
 
 from kairos.backend import Shape
 from kairos.errors import ConfigurationError
@@ -71,25 +74,25 @@ def make_layout(
     name = f"kairos_{type}" if table_name is None else table_name
     member = "value" if stored.key else "digest"
     key = CELL + {Shape.LIST: ("seq",), Shape.COUNTERS: (member,), Shape.SET: (member,)}.get(shape, ())
-    data = {Shape.COUNTERS: ("value", "n"), Shape.COUNTER: ("n", "f")}.get(shape, ("value",))
-    data = tuple(column for column in data if column not in key)
-    makers = {
-        "prefix": lambda: sa.Column("prefix", sa.String(string_length)),
-        "name": lambda: sa.Column("name", sa.String(string_length)),
-        "interval": lambda: sa.Column("interval", sa.String(string_length)),
-        "i_time": lambda: sa.Column("i_time", sa.BigInteger, autoincrement=False),
-        "r_time": lambda: sa.Column("r_time", sa.BigInteger, autoincrement=False),
-        "seq": lambda: sa.Column("seq", sa.BigInteger, sa.Identity()),
-        "digest": lambda: sa.Column("digest", sa.LargeBinary(DIGEST_BYTES)),
-        "value": lambda: sa.Column("value", stored.column, nullable=False, autoincrement=False),
-        "n": lambda: sa.Column("n", sa.BigInteger, nullable=False),
-        "f": lambda: sa.Column("f", sa.Double, nullable=False),
+    held: dict[Shape, tuple[str, ...]] = {Shape.COUNTERS: ("value", "n"), Shape.COUNTER: ("n", "f")}
+    data = tuple(column for column in held.get(shape, ("value",)) if column not in key)
+    columns: dict[str, sa.Column[Any]] = {
+        "prefix": sa.Column("prefix", sa.String(string_length)),
+        "name": sa.Column("name", sa.String(string_length)),
+        "interval": sa.Column("interval", sa.String(string_length)),
+        "i_time": sa.Column("i_time", sa.BigInteger, autoincrement=False),
+        "r_time": sa.Column("r_time", sa.BigInteger, autoincrement=False),
+        "seq": sa.Column("seq", sa.BigInteger, sa.Identity()),
+        "digest": sa.Column("digest", sa.LargeBinary(DIGEST_BYTES)),
+        "value": sa.Column("value", stored.column, nullable=False, autoincrement=False),
+        "n": sa.Column("n", sa.BigInteger, nullable=False),
+        "f": sa.Column("f", sa.Double, nullable=False),
+        "expires_at": sa.Column("expires_at", sa.BigInteger, nullable=True),
     }
     table = sa.Table(
         name,
         sa.MetaData() if into is None else into,
-        *(makers[column]() for column in key + data),
-        sa.Column("expires_at", sa.BigInteger, nullable=True),
+        *(columns[column] for column in (*key, *data, "expires_at")),
         sa.PrimaryKeyConstraint(*key, name=f"pk_{name}"),
         *_checks(name, data),
         schema=schema,
@@ -99,13 +102,13 @@ def make_layout(
     return Layout(table=table, shape=shape, stored=stored, key=key, data=data)
 
 
-def _checks(name: str, data: tuple[str, ...]) -> list[sa.CheckConstraint]:
+def _checks(name: str, data: tuple[str, ...]) -> list[SchemaItem]:
     """SQLite alone turns an integer that overflows into a float, and a float into an infinity, without an error."""
     conditions = {"n": "typeof(n) = 'integer'", "f": "abs(f) <= 1.7976931348623157e308"}
+    checks = [(column, conditions[column]) for column in data if column in conditions]
     return [
-        sa.CheckConstraint(conditions[column], name=f"ck_{name}_{column}").ddl_if(dialect="sqlite")
-        for column in data
-        if column in conditions
+        sa.CheckConstraint(condition, name=f"ck_{name}_{column}").ddl_if(dialect="sqlite")
+        for column, condition in checks
     ]
 
 

@@ -6,8 +6,8 @@ work on the parameters and the rows of each execution would cost as much as the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
@@ -20,6 +20,9 @@ from kairos_sql._schema import CELL, NO_RESOLUTION, Layout
 
 __all__ = ["Prepared", "Statements"]
 
+# How many rows one INSERT holds if there are many: measured, more gain nothing. It keeps within 999 parameters.
+_WIDE = 50
+
 
 @frozen
 class Prepared:
@@ -31,125 +34,155 @@ class Prepared:
 
     def one(self, values: Mapping[str, Any]) -> Any:
         """The parameters of one execution."""
-        return tuple(values[name] for name in self.names) if self.positional else values
+        return tuple(values[name] for name in self.names) if self.positional else dict(values)
 
-    def many(self, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Any:
-        """The parameters of many executions, from tuples in the order of ``columns``."""
+    def many(self, names: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Any:
+        """The parameters of many executions, from tuples in the order of ``names``."""
         if not self.positional:
-            return [dict(zip(columns, row, strict=True)) for row in rows]
-        if self.names == columns:
+            return [dict(zip(names, row, strict=True)) for row in rows]
+        if self.names == names:
             return rows
-        return list(map(itemgetter(*map(columns.index, self.names)), rows))
+        return list(map(itemgetter(*map(names.index, self.names)), rows))
 
 
 @define(eq=False)
 class Statements:
-    """The statements on one table. Parameters are called after their columns unless said otherwise."""
+    """The statements on one table."""
 
     layout: Layout
     own: Dialect
     dialect: sa.Dialect
-    written: tuple[str, ...] = field(init=False)
-    write: Prepared = field(init=False)
-    remove: Prepared = field(init=False)
-    remove_past: Prepared = field(init=False)
-    read: Callable[[int, bool], Prepared] = field(init=False)
-    bounds: Callable[[int, tuple[bool, ...]], Prepared] = field(init=False)
-    names: Callable[[tuple[bool, ...]], Prepared] = field(init=False)
+    _compiled: dict[Any, Prepared] = field(init=False, factory=dict)
 
-    def __attrs_post_init__(self) -> None:
-        self.written = (*(name for name in (*self.layout.key, *self.layout.data) if name != "seq"), "expires_at")
-        self.write = self._prepare(self._write(), self.written)
-        cell = [self.layout.table.c[name] == sa.bindparam(name) for name in CELL]
-        removed = sa.delete(self.layout.table).where(*cell)
-        self.remove = self._prepare(removed)
-        self.remove_past = self._prepare(removed.where(self.layout.table.c.expires_at <= sa.bindparam("now")))
-        # By number of names, and by which of the intervals have a cutoff.
-        self.read = lru_cache(maxsize=64)(lambda n, coarse: self._prepare(self._read(n, coarse=coarse)))
-        self.bounds = lru_cache(maxsize=64)(lambda n, cut: self._prepare(self._bounds(n, cut)))
-        self.names = lru_cache(maxsize=64)(lambda cut: self._prepare(self._names(cut)))
+    def _once(self, key: Any, make: Callable[[], Any]) -> Prepared:
+        found = self._compiled.get(key)
+        if found is None:
+            compiled = make().compile(dialect=self.dialect)
+            names = tuple(compiled.positiontup or compiled.params)
+            found = self._compiled[key] = Prepared(str(compiled), names, bool(compiled.positional))
+        return found
 
-    def _prepare(self, statement: Any, columns: Sequence[str] | None = None) -> Prepared:
-        compiled = statement.compile(dialect=self.dialect, column_keys=columns)
-        names = tuple(compiled.positiontup or compiled.params)
-        return Prepared(str(compiled), names, bool(compiled.positional))
+    # --- Writing ----------------------------------------------------------------------------------------------------
 
-    def _write(self) -> Any:
-        table, shape = self.layout.table, self.layout.shape
-        values = {name: sa.bindparam(name) for name in self.written}
-        if shape is Shape.LIST:
+    def write(self, rows: list[tuple[Any, ...]]) -> Iterator[tuple[str, Any]]:
+        """What writes these rows, as text with parameters: many at a time, then what is left one by one."""
+        # A row of a list is numbered after those that are there, so each needs a statement to itself.
+        wide = 0 if self.layout.shape is Shape.LIST else len(rows) - len(rows) % _WIDE
+        if wide:
+            groups = [tuple(chain.from_iterable(rows[at : at + _WIDE])) for at in range(0, wide, _WIDE)]
+            yield self._written(_WIDE, groups)
+        if rows := rows[wide:]:
+            yield self._written(1, rows)
+
+    def _written(self, width: int, rows: list[tuple[Any, ...]]) -> tuple[str, Any]:
+        columns = [name for name in (*self.layout.key, *self.layout.data) if name != "seq"]
+        names = [{name: f"{name}_{index}" for name in (*columns, "expires_at")} for index in range(width)]
+        prepared = self._once(("write", width), lambda: self._write(names))
+        return prepared.sql, prepared.many(tuple(chain.from_iterable(row.values() for row in names)), rows)
+
+    def _write(self, names: list[dict[str, str]]) -> Any:
+        table, layout = self.layout.table, self.layout
+        values: list[dict[str, Any]] = [{name: sa.bindparam(key) for name, key in row.items()} for row in names]
+        if layout.shape is Shape.LIST:
             if self.own.sequence is not None:
-                values["seq"] = self.own.sequence(table)
-            return sa.insert(table).values(values).inline()  # nobody asks for the seq
-        added = [name for name in ("n", "f") if name in self.layout.data]
-        replaced = [name for name in (*self.layout.data, "expires_at") if name not in (*added, "value")]
-        if shape is Shape.REGISTER:
-            replaced.append("value")
+                values[0]["seq"] = self.own.sequence(table, values[0])
+            return sa.insert(table).values(values[0]).inline()  # nobody asks for the seq
+        added = [name for name in ("n", "f") if name in layout.data]
+        replaced = ["expires_at", *(["value"] if layout.shape is Shape.REGISTER else [])]
 
         def updates(new: Any) -> dict[str, Any]:
             return {name: table.c[name] + new[name] for name in added} | {name: new[name] for name in replaced}
 
         return self.own.upsert(table, updates).values(values)
 
-    def _cells(self, *conditions: Any) -> list[Any]:
+    # --- Reading ----------------------------------------------------------------------------------------------------
+
+    def _mine(self, *conditions: Any) -> list[Any]:
         return [self.layout.table.c.prefix == sa.bindparam("prefix"), *conditions]
 
-    def _read(self, names: int, *, coarse: bool) -> Any:
+    def read(self, names: int, *, coarse: bool) -> Prepared:
         """Parameters: prefix, name_0 …, interval, first, last. What an interval holds from the time when it was fine,
-        or coarse, is passed over.
+        or coarse, is passed over. The columns are ([name if there are several], i_time, [r_time if it is fine], data).
         """
-        c = self.layout.table.c
-        order = [c[name] for name in self.layout.key[1:] if name not in ("interval", "value", "digest")]
-        data = ["value"] if "value" in self.layout.key else []
-        none = sa.literal_column(str(NO_RESOLUTION))
-        one_of = [sa.bindparam(f"name_{index}") for index in range(names)]
+        return self._once(("read", names, coarse), lambda: self._read(names, coarse=coarse))
+
+    def _read(self, names: int, *, coarse: bool) -> Any:
+        c, layout = self.layout.table.c, self.layout
+        cell = [*(["name"] if names > 1 else []), "i_time", *([] if coarse else ["r_time"])]
+        order = [*cell, *(["seq"] if layout.shape is Shape.LIST else [])]
+        data = [*(["value"] if "value" in layout.key else []), *layout.data]
+        one_of: list[Any] = [sa.bindparam(f"name_{index}") for index in range(names)]
+        none: Any = sa.literal_column(str(NO_RESOLUTION))
         return (
-            sa.select(c.name, c.i_time, c.r_time, *(c[name] for name in (*data, *self.layout.data)))
+            sa.select(*(c[name] for name in (*cell, *data)))
             .where(
-                *self._cells(
+                *self._mine(
                     c.name.in_(one_of) if names > 1 else c.name == one_of[0],
                     c.interval == sa.bindparam("interval"),
                     c.i_time.between(sa.bindparam("first"), sa.bindparam("last")),
                     c.r_time == none if coarse else c.r_time != none,
                 )
             )
-            .order_by(*order)
+            .order_by(*(c[name] for name in order))
         )
 
-    def _interval(self, name: Any, index: int, *, cut: bool) -> list[Any]:
+    def _visible(self, name: Any, index: int, *, cut: bool) -> list[Any]:
         """The visible rows of a name in the interval_<index>, from cutoff_<index> on if there is one."""
         c = self.layout.table.c
-        found = self._cells(c.name == name, c.interval == sa.bindparam(f"interval_{index}"))
+        found = self._mine(c.name == name, c.interval == sa.bindparam(f"interval_{index}"))
         return [*found, c.i_time >= sa.bindparam(f"cutoff_{index}")] if cut else found
 
+    def names(self, cut: tuple[bool, ...]) -> Prepared:
+        """The visible names: from each name to the next by one look into the index, however many rows it has.
+
+        Parameters: prefix, interval_0 …, and cutoff_<index> for each interval that has one, as ``cut`` says.
+        """
+        return self._once(("names", cut), lambda: self._names(cut))
+
     def _names(self, cut: tuple[bool, ...]) -> Any:
-        """The visible names: from each name to the next by one look into the index, however many rows it has."""
         c = self.layout.table.c
-        first = sa.select(sa.func.min(c.name)).where(*self._cells())
+        first = sa.select(sa.func.min(c.name)).where(*self._mine())
         found = sa.select(first.scalar_subquery().label("name")).cte("names", recursive=True)
-        following = sa.select(sa.func.min(c.name)).where(*self._cells(c.name > found.c.name)).correlate(found)
+        following = sa.select(sa.func.min(c.name)).where(*self._mine(c.name > found.c.name)).correlate(found)
         found = found.union_all(sa.select(following.scalar_subquery()).where(found.c.name.is_not(None)))
         visible = [
-            sa.exists().where(*self._interval(found.c.name, index, cut=one)).correlate(found)
+            sa.exists().where(*self._visible(found.c.name, index, cut=one)).correlate(found)
             for index, one in enumerate(cut)
         ]
-        return sa.select(found.c.name).where(found.c.name.is_not(None), *([sa.or_(*visible)] if visible else []))
+        return sa.select(found.c.name).where(found.c.name.is_not(None), sa.or_(sa.false(), *visible))
+
+    def bounds(self, names: int, cut: tuple[bool, ...]) -> Prepared:
+        """A row for each of name_0 …: the name, and of each interval the first and the last visible bucket, each by
+        one look into the index. Other parameters as of `names`.
+        """
+        return self._once(("bounds", names, cut), lambda: self._bounds(names, cut))
 
     def _bounds(self, names: int, cut: tuple[bool, ...]) -> Any:
-        """A row for each of name_0 …: the first and the last visible bucket of each interval, each by one look."""
         i_time = self.layout.table.c.i_time
-
-        def look(end: Any, name: Any, index: int) -> Any:
-            return sa.select(end(i_time)).where(*self._interval(name, index, cut=cut[index])).scalar_subquery()
-
         rows = []
         for position in range(names):
-            name = sa.bindparam(f"name_{position}")
-            ends = [look(end, name, index) for index in range(len(cut)) for end in (sa.func.min, sa.func.max)]
-            rows.append(sa.select(name, *(end.label(f"end_{k}") for k, end in enumerate(ends))))
+            name: Any = sa.bindparam(f"name_{position}", type_=self.layout.table.c.name.type)
+            looks = [
+                sa.select(end(i_time)).where(*self._visible(name, index, cut=cut[index])).scalar_subquery()
+                for index in range(len(cut))
+                for end in (sa.func.min, sa.func.max)
+            ]
+            rows.append(sa.select(name, *(look.label(f"end_{index}") for index, look in enumerate(looks))))
         return sa.union_all(*rows) if names > 1 else rows[0]
 
-    # --- For verbs that are called now and then: SQLAlchemy compiles and keeps these --------------------------------
+    # --- Deleting ---------------------------------------------------------------------------------------------------
+
+    def remove(self, *, stored: bool) -> Prepared:
+        """Remove one cell; if ``stored`` only what is past by its own expires_at. Parameters: the cell, now."""
+
+        def make() -> Any:
+            c = self.layout.table.c
+            cell = sa.delete(self.layout.table).where(*(c[name] == sa.bindparam(name) for name in CELL))
+            return cell.where(c.expires_at <= sa.bindparam("now")) if stored else cell
+
+        return self._once(("remove", stored), make)
+
+    # SQLAlchemy itself compiles and keeps these, which are not called all day.
 
     def cells(self, *conditions: Any) -> Any:
         """Each cell with such a row, once, in order: (name, interval, i_time, r_time)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -76,9 +76,9 @@ _CASTS: Mapping[str, Cast] = {
     "bool": _number(bool),
     "decimal": _decimal,
     "blob": lambda value: bytes(value) if isinstance(value, (bytearray, memoryview)) else value,
-    "date": _parsed(datetime.date),
-    "datetime": _parsed(datetime.datetime),
-    "time": _parsed(datetime.time),
+    "date": _parsed(dt.date),
+    "datetime": _parsed(dt.datetime),
+    "time": _parsed(dt.time),
 }
 _KEYS = frozenset({"float", "int", "bool", "decimal", "date", "datetime", "time"})
 
@@ -109,7 +109,7 @@ def stored_type(spec: object, *, string_length: int = STRING_LENGTH, text_length
         try:
             spec = spec()
         except TypeError as error:
-            raise ConfigurationError(f"value_type: {spec.__name__} needs arguments; give an instance") from error
+            raise ConfigurationError(f"value_type: {show(spec)} needs arguments; give an instance") from error
     if isinstance(spec, TypeEngine):
         return _of_sqlalchemy(spec)
     values = value_type("float" if spec is None else spec)
