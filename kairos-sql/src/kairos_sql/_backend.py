@@ -56,6 +56,8 @@ class SQLBackend(Backend):
         self._owned = owned
         self._config = config
         self._where = where(engine)
+        self._expired_to = ""
+        self._inherited: object = None
         self._memory = in_memory(sync_engine(engine).url)
         dialect = sync_engine(engine).dialect
         self._own = dialect_of(dialect.name)
@@ -238,7 +240,10 @@ class SQLBackend(Backend):
         def work(connection: sa.Connection) -> int:
             if not table_exists(connection, self._sql.layout.table):
                 return 0
-            return expire(connection, self._sql, self._config.prefix, expiry, self._commit)
+            removed, self._expired_to = expire(
+                connection, self._sql, self._config.prefix, expiry, start=self._expired_to, commit=self._commit
+            )
+            return removed
 
         return self._flow(work)
 

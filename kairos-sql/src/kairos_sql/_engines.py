@@ -41,14 +41,27 @@ def in_memory(url: sa.URL) -> bool:
 
 
 def check_engine(target: object, *, asynchronous: bool) -> None:
-    """Refuse what is no engine, and an engine of the other colour."""
+    """Refuse what is no engine, an engine of the other colour, and one that cannot write a batch as a whole."""
     name = f"{type(target).__module__}.{type(target).__qualname__}"
-    if not isinstance(getattr(target, "sync_engine", target), sa.Engine):
-        raise ConfigurationError(f"client: expected a URL, an Engine or an AsyncEngine, not {name}")
-    if isinstance(target, sa.Engine) is asynchronous:
+    blocking = isinstance(target, sa.Engine)
+    if not blocking:
+        from sqlalchemy.ext.asyncio import AsyncEngine  # noqa: PLC0415 - who has such an object has it loaded
+
+        if not isinstance(target, AsyncEngine):
+            raise ConfigurationError(f"client: expected a URL, an Engine or an AsyncEngine, not {name}")
+    if blocking is asynchronous:
         expected, colour = ("AsyncEngine", "AsyncTimeseries") if asynchronous else ("Engine", "Timeseries")
         raise ConfigurationError(f"client: {colour} needs an {expected}, not {name}")
-    dialect_of(sync_engine(target).dialect.name)
+    engine = sync_engine(target)
+    dialect_of(engine.dialect.name)
+    levels = (
+        engine.get_execution_options().get("isolation_level"),
+        getattr(engine.dialect, "_on_connect_isolation_level", None),
+    )
+    if "AUTOCOMMIT" in levels:
+        raise ConfigurationError(
+            "client: an engine in AUTOCOMMIT writes no batch as a whole; give it without this isolation_level"
+        )
 
 
 def open_engine(text: str, client_config: Mapping[str, Any], *, asynchronous: bool) -> AnyEngine:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -25,13 +25,17 @@ def expire(
     sql: Statements,
     prefix: str,
     expiry: Expiry,
+    *,
+    start: str,
     commit: Callable[[sa.Connection], None],
-) -> int:
-    """Remove the cells that are past; how many they were."""
-    found = _past(connection, sql, prefix, expiry)
+) -> tuple[int, str]:
+    """Remove the cells that are past, of all names from ``start`` on and around; how many they were, and the name
+    where it ended, so that a job which does it limit by limit need not look through everything each time.
+    """
+    found = _past(connection, sql, prefix, expiry, start)
     if expiry.limit is not None:
         found = islice(found, expiry.limit)
-    removed = 0
+    removed, name = 0, ""
     while piece := list(islice(found, _PIECE)):
         connection.execute(sql.own.lock(sql.layout.table))
         for name, interval, i_time, r_time in piece:
@@ -42,17 +46,23 @@ def expire(
             # A cell that another process was faster to remove does not count.
             removed += connection.exec_driver_sql(statement.sql, parameters).rowcount > 0
         commit(connection)
-    return removed
+    return removed, name if expiry.limit is not None and removed >= expiry.limit else ""
 
 
-def _past(connection: sa.Connection, sql: Statements, prefix: str, expiry: Expiry) -> Iterator[Cell]:
+def _past(connection: sa.Connection, sql: Statements, prefix: str, expiry: Expiry, start: str) -> Iterator[Cell]:
     """The cells that are past, each once: of an interval with a cutoff by their bucket, of others by what is stored. A
     cell is past if all of its rows are, since an older configuration may have written some of them.
     """
     c = sql.layout.table.c
     mine = c.prefix == prefix
     stored = sa.and_(sa.func.max(c.expires_at) <= expiry.now, sa.func.count() == sa.func.count(c.expires_at))
-    for name in _distinct(connection, c.name, [mine]) if expiry.name is None else [expiry.name]:
+    names: Iterator[str] = iter([expiry.name or ""])
+    if expiry.name is None:
+        names = chain(
+            _distinct(connection, c.name, [mine, c.name >= start]),
+            _distinct(connection, c.name, [mine, c.name < start]),
+        )
+    for name in names:
         for interval in _distinct(connection, c.interval, [mine, c.name == name]):
             cells = sql.cells(mine, c.name == name, c.interval == interval)
             if interval not in expiry.cutoffs:
