@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     expire.add_argument("--type", required=True, choices=sorted(KINDS))
     expire.add_argument("--prefix", default="", help="the prefix of the Timeseries (default: none)")
     expire.add_argument("--table", help="its table_name, if it has one of its own")
-    expire.add_argument("--limit", type=int, default=10_000, help="cells per transaction (default: %(default)s)")
+    expire.add_argument("--limit", type=_positive, default=10_000, help="cells per transaction (default: %(default)s)")
     given = parser.parse_args(arguments)
     try:
         removed = _expire(given.url, given.type, given.prefix, given.table, given.limit)
@@ -41,6 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     sys.stdout.write(f"expired {removed} cells\n")
     return 0
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number <= 0:
+        raise argparse.ArgumentTypeError(f"expected a positive number, not {text}")
+    return number
 
 
 def _expire(url: str, type: str, prefix: str, table: str | None, limit: int) -> int:

@@ -9,12 +9,13 @@ cutoffs.
 
 Flows
 -----
-Every verb returns either its value or a *flow*: a generator that yields what the driver's calls return, and is sent
-their results. ``reply = yield client.hgetall(key)`` serves a blocking client (the value is there already and comes
-straight back) and its asynchronous twin (the awaitable is awaited) with the same line; errors are raised at the
-``yield`` in both. Everything awaitable that is yielded is awaited, so yield what calls return, never a client. A
-backend that only blocks sets ``blocking = True`` and may ignore flows altogether: under AsyncTimeseries its verbs run in one
-worker thread.
+Every verb returns either its value or a *flow*: a generator that yields what the driver's calls return, and
+is sent their results. ``reply = yield client.hgetall(key)`` serves a blocking client (the value is there already and
+comes straight back) and its asynchronous twin (the awaitable is awaited) with the same line; errors are raised at the
+``yield`` in both. Everything awaitable that is yielded is awaited, so yield what calls return, never a client; a bare
+``yield`` gives the event loop a turn, which a long flow does every few milliseconds. Hold no thread lock across a
+``yield``. A backend that only blocks sets ``blocking = True`` and may ignore flows altogether: under AsyncTimeseries
+its verbs run in one worker thread.
 
 Errors
 ------
@@ -65,11 +66,11 @@ class Capabilities:
     """
 
     native_expiry: frozenset[Shape] = frozenset()
-    """The shapes whose cells the server removes by itself after ``expires_at``. For these `expire` raises
-    `UnsupportedOperation`, for the others it deletes what is past."""
+    """The shapes whose cells the server removes by itself after ``expires_at``: never earlier, and within minutes. For
+    these the core refuses `expire` with `UnsupportedOperation`, for the others it deletes what is past."""
 
     narrow_delete: frozenset[Shape] = frozenset(Shape)
-    """The shapes of which a range of buckets can be deleted; for the others a narrowed delete raises
+    """The shapes of which a range of buckets can be deleted; for the others the core refuses a narrowed delete with
     `UnsupportedOperation`."""
 
     float_counts: bool = True
@@ -155,8 +156,9 @@ class Backend(ABC):
     @abstractmethod
     def prepare(self, *, writing: bool) -> Result[bool]:
         """Find the schema, and make it before the first insert (``writing``) if ``config.create``. Called before each
-        verb until it returns True, which is final: deleting everything must not remove the schema. Runs outside of any
-        session of the verb; safe to call at the same time from threads and processes.
+        verb until it returns True, and again in a child after a fork; True is final: deleting everything must not
+        remove the schema. Runs outside of any session of the verb; safe to call at the same time from threads and
+        processes.
 
         Returns whether the schema is there. If it is not: with ``create=False`` raise a `BackendError` that names what
         is missing, else return False (only when reading: the core then answers "no data" without calling the verb).
@@ -167,9 +169,10 @@ class Backend(ABC):
     def write(self, batch: Batch) -> Result[None]:
         """Add all cells of a batch: append to lists, add to counters, replace registers, unite sets.
 
-        Several writers may do so at the same time, and every sum stays exact. A failure raises; a write whose outcome
-        is unknown is not repeated, and its error has ``outcome_unknown=True``. Where an option hands over the sending
-        (a pipeline of the caller's), errors after queuing are the caller's.
+        Several writers may do so at the same time, and every sum stays exact. A failure raises, once no request is
+        under way any more; a write whose outcome is unknown is not repeated, and its error has
+        ``outcome_unknown=True``. A cell that the store cannot hold is an `InvalidValue` before anything is sent. Where
+        an option hands over the sending (a pipeline of the caller's), errors after queuing are the caller's.
         """
 
     @abstractmethod

@@ -6,9 +6,9 @@ The caller's dicts are read and never kept or changed (semantics 2.1).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, NewType, TypeVar
 
-from attrs import field, fields, frozen
+from attrs import fields, frozen
 from cattrs import Converter
 from cattrs.errors import AttributeValidationNote, ClassValidationError, ForbiddenExtraKeysError
 
@@ -18,10 +18,12 @@ from kairos.plans import Interval
 from kairos.steps import Step, parse_step
 from kairos.values import check_name, show
 
-__all__ = ["IntervalConfig", "SeriesConfig", "normal_prefix", "structure"]
+__all__ = ["IntervalConfig", "Positive", "SeriesConfig", "normal_prefix", "structure"]
 
 T = TypeVar("T")
 Clock = Callable[[], float]
+Positive = NewType("Positive", int)
+"""An int above zero, for the fields of a class that `structure` makes."""
 
 
 def _strict(expected: type) -> Callable[[Any, Any], Any]:
@@ -35,9 +37,16 @@ def _strict(expected: type) -> Callable[[Any, Any], Any]:
     return hook
 
 
+def _positive(value: Any, _: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    raise ValueError(f"expected a positive int, not {show(value)}")
+
+
 _converter = Converter(forbid_extra_keys=True)
 for _type in (bool, int, str):
     _converter.register_structure_hook(_type, _strict(_type))
+_converter.register_structure_hook(Positive, _positive)
 _converter.register_structure_hook(Step, lambda value, _: value if isinstance(value, Step) else parse_step(value))
 
 
@@ -78,17 +87,12 @@ def _join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def _positive(_: object, __: Any, value: int | None) -> None:
-    if value is not None and value <= 0:
-        raise ValueError(f"expected a positive int, not {value!r}")
-
-
 @frozen(kw_only=True)
 class IntervalConfig:
     """What a user writes about one interval (the seed's ``step``, ``steps``, ``resolution``)."""
 
     step: Step
-    steps: int | None = field(default=None, validator=_positive)
+    steps: Positive | None = None
     resolution: Step | None = None
 
     def interval(self, name: str) -> Interval:

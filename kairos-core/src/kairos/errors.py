@@ -64,9 +64,9 @@ class PluginError(KairosError, RuntimeError):
 class BackendError(KairosError):
     """The store failed while it carried out a verb.
 
-    ``outcome_unknown`` is True if all or a part of a write may have happened (the connection broke after it was sent,
-    or a batch that is not atomic failed in the middle); kairos never repeats such a write, since that could count
-    double (semantics 3.7).
+    ``outcome_unknown`` is True unless it is certain that nothing was written: if the connection broke after a write was
+    sent, and if a batch that is not atomic failed in the middle. kairos never repeats such a write, since that could
+    count double (semantics 3.7).
     """
 
     def __init__(self, *args: object, outcome_unknown: bool = False) -> None:

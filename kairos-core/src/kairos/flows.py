@@ -2,11 +2,12 @@
 
 A blocking call has already happened when its result is yielded, and the value goes straight back. An asynchronous call
 yields an awaitable, which is awaited first. Errors are raised inside the flow, at the ``yield``, in both colours; so
-``try``, retries and paging loops are ordinary code, written once.
+``try``, retries and paging loops are ordinary code, written once. A bare ``yield`` gives the event loop a turn.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator
 from contextlib import suppress
 from inspect import isawaitable
@@ -41,6 +42,8 @@ async def arun(flow: Any) -> Any:
         while True:
             step = resume(argument)
             try:
+                if step is None:
+                    step = asyncio.sleep(0)
                 resume, argument = flow.send, (await step if isawaitable(step) else step)
             except GeneratorExit:
                 # Nobody awaits this coroutine any more: the flow can still clean up, but not by awaiting.

@@ -7,6 +7,7 @@ thousand points that fall into five hundred buckets are five hundred cells in on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import gcd
 from typing import Any, TypeAlias
 
 from attrs import field, frozen
@@ -14,6 +15,7 @@ from attrs import field, frozen
 from kairos.errors import ConfigurationError, InvalidValue
 from kairos.kinds import Count, Kind, count_increment
 from kairos.plans import Cell, Interval, Written
+from kairos.steps import DAY, FixedStep
 from kairos.timestamps import to_seconds
 from kairos.values import ATOMS, ValueType, canonical_key, check_name, expand, plain, show
 
@@ -71,14 +73,13 @@ class Grouping:
     accept: Callable[[Any], Any]
     write_func: Callable[[Any], Any] | None
     max_name_bytes: int | None
-    _cutters: list[tuple[str, Callable[[int], int], Callable[[int], int] | None]] = field(init=False, repr=False)
+    _grain: int = field(init=False, repr=False)
 
-    @_cutters.default
-    def _bound_once(self) -> list[tuple[str, Callable[[int], int], Callable[[int], int] | None]]:
-        return [
-            (name, interval.step.bucket, None if interval.resolution is None else interval.resolution.bucket)
-            for name, interval in self.intervals.items()
-        ]
+    @_grain.default
+    def _finest(self) -> int:
+        """Seconds within which all points fall into the same cells: every boundary is a multiple of it."""
+        cuts = [cut for one in self.intervals.values() for cut in (one.step, one.resolution) if cut is not None]
+        return gcd(*(cut.length if isinstance(cut, FixedStep) else DAY for cut in cuts))
 
     def group(self, points: Iterable[Point], *, now: int, extra: int = 0) -> tuple[list[Cell], Written]:
         """The cells to send and the account of them. ``extra`` further intervals are written after each point, or
@@ -86,13 +87,14 @@ class Grouping:
         """
         gathered: dict[tuple[str, str, int, int | None], list[Any]] = {}
         names: set[str] = set()
-        count, last, targets = 0, None, []
+        targets_of: dict[int, list[tuple[str, int, int | None]]] = {}
+        count, grain = 0, self._grain
         for name, given, timestamp in points:
             if name not in names:
                 names.add(check_name(name, "name", self.max_name_bytes))
             seconds = now if timestamp is None else to_seconds(timestamp)
-            if seconds != last:
-                targets, last = self._targets(seconds, extra), seconds
+            if (targets := targets_of.get(seconds // grain)) is None:
+                targets = targets_of[seconds // grain] = self._targets(seconds, extra)
             values = self._values(name, given)
             count += len(values)
             for interval, bucket, resolution in targets if values else ():
@@ -129,8 +131,6 @@ class Grouping:
 
     def _targets(self, seconds: int, extra: int) -> list[tuple[str, int, int | None]]:
         """(interval, bucket, resolution bucket) of every cell that a point at this second adds to."""
-        if not extra:
-            return [(name, cut(seconds), fine and fine(seconds)) for name, cut, fine in self._cutters]
         found: list[tuple[str, int, int | None]] = []
         for name, interval in self.intervals.items():
             step, fine = interval.step, interval.resolution

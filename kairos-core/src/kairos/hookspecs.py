@@ -87,7 +87,7 @@ def process_row(context: HookContext) -> Callable[[Any], Any] | None:
 
 @hookspec(firstresult=True)
 def condense(context: HookContext) -> Callable[[dict[int, Any]], Any] | None:
-    """Asked if the call condenses and the interval is fine.
+    """Asked if the call condenses or collapses; on a coarse interval it serves ``collapse=True`` alone.
 
     The callable gets ``{resolution timestamp: data}`` of one name and one interval, never empty, and returns one data.
     """

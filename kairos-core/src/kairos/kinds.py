@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from kairos.backend import Shape
@@ -64,7 +65,10 @@ class Kind(ABC):
 
 def _total(values: Sequence[Any]) -> Any:
     """The sum; of floats without the loss of repeated rounding, of ints exactly."""
-    return math.fsum(values) if any(isinstance(value, float) for value in values) else sum(values)
+    if any(isinstance(value, float) for value in values):
+        with suppress(OverflowError):  # of an intermediate sum: what is past the range of a float reads inf
+            return math.fsum(values)
+    return sum(values)
 
 
 class _Collection(Kind):
@@ -200,10 +204,9 @@ class Count(_Scalar):
     def reduce(self, values: list[Any]) -> Any:
         if len(values) == 1:
             return values[0]
-        try:
-            total = _total(values)
-        except OverflowError as error:
-            raise InvalidValue("the sum of these values is past the range of a float") from error
+        total = _total(values)
+        if isinstance(total, float) and not math.isfinite(total):
+            raise InvalidValue("the sum of these values is past the range of a float")
         if isinstance(total, int) and not INT64_MIN <= total <= INT64_MAX:
             raise InvalidValue(f"the sum {total} of these values is past 64 bits")
         return total

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import isfinite
 from typing import Any, ClassVar, Self
-from urllib.parse import urlsplit
 
 from attrs import define, field, frozen
 
@@ -71,7 +71,7 @@ class MemoryBackend(Backend):
             return cls(target, config)
         if not isinstance(target, str):
             raise ConfigurationError(f"client: expected a MemoryStore or a memory:// URL, not {show(target)}")
-        name = urlsplit(target).netloc
+        name = target.partition("://")[2]
         return cls(cls._shared.setdefault(name, MemoryStore()) if name else MemoryStore(), config)
 
     @property
@@ -231,6 +231,8 @@ def _check_counts(space: Space, cells: Sequence[Cell]) -> None:
     for name, interval, bucket, resolution, payload, _ in cells:
         slot = space.get(name, {}).get(interval, {}).get(bucket, {}).get(resolution)
         total = payload if slot is None else slot.data + payload
+        if isinstance(total, float) and not isfinite(total):
+            raise CountOverflow(f"count {name!r} in interval {interval!r} would be past the range of a float")
         if isinstance(total, int) and not INT64_MIN <= total <= INT64_MAX:
             raise CountOverflow(f"count {name!r} in interval {interval!r} would be {total}, which is past 64 bits")
 

@@ -78,6 +78,11 @@ def resolve(
     if stages.collapse:
         own = stages.collapse if callable(stages.collapse) else custom
         collapse = choose("collapse", own, condense)
+    no_data_func = None
+    if read_func is not None and kind.empty() is None:
+        # A custom process_row replaces read_func, for a gauge without data too (semantics 4.3).
+        asked = evolve(context, default=stages.process_row, by_keyword=stages.process_row is not None)
+        no_data_func = None if plugins.has_custom("process_row", asked) else read_func
     return Pipeline(
         kind=kind,
         interval=context.query.interval,
@@ -88,8 +93,7 @@ def resolve(
         join_rows=choose("join_rows", stages.join_rows, kind.merge) if joined else None,
         collapse=collapse,
         transform=_transforms(stages.transform, lambda given: _transform(given, kind, choose)),
-        # A custom process_row replaces read_func, for the gauge that has no data too.
-        no_data_func=None if stages.process_row is not None else read_func,
+        no_data_func=no_data_func,
     )
 
 
@@ -191,7 +195,7 @@ class Pipeline:
             data = self.join_rows(found)
         else:
             (data,) = found
-        if not present and data is None:
+        if not present and data is None and self.kind.empty() is None:
             data = self._nothing()
         return present, data
 

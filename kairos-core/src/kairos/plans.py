@@ -83,8 +83,8 @@ class Cell(NamedTuple):
 
     ``payload`` by shape: list: the values in order; counters: ``{value: n}``, n > 0; counter: the int or float to add;
     register: the value that arrived last; set: a set of values. ``resolution`` is the resolution bucket, None in a
-    coarse interval. ``expires_at`` is in Unix seconds, None for never; each write sets the life of its cell, so after a
-    change of ``steps`` the last write decides.
+    coarse interval. ``expires_at`` is in Unix seconds, None for never; each write sets the life of its cell. After a
+    change of ``steps`` a store may keep a cell longer, never shorter, than its last write says.
     """
 
     name: str
@@ -97,7 +97,9 @@ class Cell(NamedTuple):
 
 @frozen(kw_only=True)
 class Batch:
-    """Cells to write, each (name, interval, bucket, resolution) once, in order of first arrival."""
+    """Cells to write, each (name, interval, bucket, resolution) once; they are independent of each other, so a backend
+    may sort them.
+    """
 
     cells: Sequence[Cell]
     options: Any = None
@@ -145,8 +147,9 @@ class Selector:
 class Expiry:
     """What to reclaim: of ``name`` (None: of all names) the cells that are past.
 
-    In the intervals that ``cutoffs`` names, past is what lies before the cutoff; in all others what was stored with an
-    ``expires_at`` that is not after ``now``. At most ``limit`` cells are removed, None for no limit.
+    In the intervals that ``cutoffs`` names, past is what lies before the cutoff (nothing, if it is None); in all others
+    what was stored with an ``expires_at`` that is not after ``now``. At most ``limit`` cells are removed, None for no
+    limit.
     """
 
     name: str | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -12,8 +12,9 @@ from attrs import define, field
 from importlib_metadata import entry_points
 
 from kairos import hookspecs
-from kairos.errors import PluginError
+from kairos.errors import ConfigurationError, PluginError
 from kairos.hookspecs import HookContext, hookimpl
+from kairos.values import show
 
 __all__ = ["STAGES", "Plugins"]
 
@@ -70,21 +71,28 @@ class Plugins:
 
     @classmethod
     def load(cls, extra: Iterable[object] = ()) -> Plugins:
-        """The installed plugins and ``extra``; a broken or misspelt one is a `PluginError` that names it."""
+        """The installed plugins and ``extra``; a broken or misspelt one is a `PluginError` that names it. A class is
+        instantiated without arguments.
+        """
+        if isinstance(extra, (str, bytes, Mapping)) or not isinstance(extra, Iterable):
+            raise ConfigurationError(f"plugins: expected a list of plugins, not {show(extra)}")
         made = cls()
         made._manager.add_hookspecs(hookspecs)
-        made._manager.register(_BuiltIn(), "built-in stages")
         for name, plugin in _installed():
             made._register(plugin, name)
         for plugin in extra:
             made._register(plugin)
-        # Of two plugins that want to be first the later one is: so no plugin comes before what the caller wrote.
+        # Of two that want to be first the later one is, and of two that want to be last as well: so no plugin comes
+        # before what the caller wrote, nor after what is built in.
         made._manager.register(_Keyword(), "keywords of the call")
+        made._manager.register(_BuiltIn(), "built-in stages")
         return made
 
     def _register(self, plugin: object, name: str | None = None) -> None:
         shown = name or getattr(plugin, "__name__", None) or type(plugin).__name__
         try:
+            if isinstance(plugin, type):
+                plugin = plugin()
             self._manager.register(plugin, name)
             self._manager.check_pending()
         except (pluggy.PluginValidationError, ValueError, TypeError) as error:
@@ -93,5 +101,18 @@ class Plugins:
             raise PluginError(f"plugin {shown!r} has no function that is marked by kairos.hookimpl")
 
     def resolve(self, stage: str, context: HookContext) -> Any:
-        """The callable for a stage, asked of all plugins."""
-        return getattr(self._manager.hook, stage)(context=context)
+        """The callable for a stage, asked of all plugins; None only if there is no default and no plugin has one."""
+        caller = getattr(self._manager.hook, stage)
+        found = caller(context=context)
+        if callable(found) or (found is None and context.default is None):
+            return found
+        names = ", ".join(sorted(impl.plugin_name for impl in caller.get_hookimpls()))
+        raise PluginError(f"the hook {stage} gave {show(found)}, which is not callable; it was asked of: {names}")
+
+    def has_custom(self, stage: str, context: HookContext) -> bool:
+        """Whether a keyword or a plugin, wrappers aside, takes the place of what is built in."""
+        impls = getattr(self._manager.hook, stage).get_hookimpls()
+        others = [
+            impl.plugin for impl in impls if impl.hookwrapper or impl.wrapper or isinstance(impl.plugin, _BuiltIn)
+        ]
+        return self._manager.subset_hook_caller(stage, others)(context=context) is not None

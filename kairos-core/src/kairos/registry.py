@@ -16,7 +16,6 @@ from importlib_metadata import EntryPoint, entry_points
 
 from kairos.backend import API_VERSION, Backend
 from kairos.errors import BackendNotFound, ConfigurationError
-from kairos.urls import redact
 
 __all__ = ["BACKENDS", "CLIENTS", "entry", "find_backend", "register"]
 
@@ -84,7 +83,7 @@ def find_backend(target: object) -> tuple[type[Backend], str]:
     if isinstance(target, str):
         match = _SCHEME.match(target)
         if match is None:
-            raise ConfigurationError(f"client: {redact(target)!r} is not a URL; it starts with no scheme")
+            raise ConfigurationError("client: this str is not a URL, since it starts with no scheme (scheme://…)")
         scheme = match["scheme"].lower()
         return _first(BACKENDS, dict.fromkeys((scheme, scheme.partition("+")[0])), f"URL scheme {scheme!r}")
     if target is None:

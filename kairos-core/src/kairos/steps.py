@@ -90,6 +90,11 @@ class FixedStep(Step):
 
     length: int = field()
 
+    @length.validator
+    def _check(self, _: object, value: object) -> None:
+        if type(value) is not int or value <= 0:
+            raise ValueError(f"expected a positive int of seconds, not {value!r}")
+
     @property
     def nominal(self) -> int:
         return self.length

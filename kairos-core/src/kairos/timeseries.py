@@ -77,6 +77,10 @@ class AsyncTimeseries(
             self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kairos")
         return asyncio.get_running_loop().run_in_executor(self._worker, lambda: run(verb(*args, **keywords)))
 
+    def _after_fork(self) -> None:
+        self._worker = None  # its thread is the parent's
+        super()._after_fork()
+
     def _close(self) -> Flow[None]:
         yield from super()._close()
         if self._worker is not None:

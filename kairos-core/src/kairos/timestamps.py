@@ -36,12 +36,13 @@ def to_seconds(timestamp: Any) -> int:
         raise InvalidValue(f"timestamp {show(timestamp)} is a bool, not a time")
     elif isinstance(timestamp, Integral):
         seconds = int(timestamp)
-    elif isinstance(timestamp, Real) and math.isfinite(timestamp):
-        seconds = math.floor(float(timestamp))
+    elif isinstance(timestamp, Real):
+        try:
+            seconds = math.floor(timestamp)  # type: ignore[assignment] # the stubs say less than floor gives
+        except (ValueError, OverflowError):
+            raise InvalidValue(f"timestamp {show(timestamp)} is not finite") from None
     else:
-        raise InvalidValue(
-            f"timestamp {show(timestamp)} is neither a finite number of Unix seconds nor an aware datetime"
-        )
+        raise InvalidValue(f"timestamp {show(timestamp)} is neither a number of Unix seconds nor an aware datetime")
     if not MIN_TIME <= seconds <= MAX_TIME:
         raise InvalidValue(f"timestamp {show(timestamp)} is outside of the years 1 to 9999 (is it in milliseconds?)")
     return seconds

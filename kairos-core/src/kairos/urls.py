@@ -6,12 +6,12 @@ import re
 
 __all__ = ["redact"]
 
-# Everything between the first colon of the user part and the last "@" before the path: a password may itself hold
-# an "@" or a "/" that its owner forgot to quote.
-_PASSWORD = re.compile(r"(?P<head>://[^:@/?#\s]*):[^\s]*@")
-_QUERY = re.compile(r"(?P<head>[?&;][^=&\s]*(?:pass|pwd|secret|token|key)[^=&\s]*=)[^&\s]*", re.IGNORECASE)
+# Up to the last "@": a password may itself hold an "@", a "/" or a "#" that its owner forgot to quote. A query may hold
+# a secret under any name.
+_USER = re.compile(r"://.*@", re.DOTALL)
+_QUERY = re.compile(r"(://[^?\s]*\?)\S+")
 
 
 def redact(text: str) -> str:
-    """The text with every password in a URL, in its user part or its query, replaced by ``***``."""
-    return _QUERY.sub(r"\g<head>***", _PASSWORD.sub(r"\g<head>:***@", text))
+    """The text with the user part and the query of a URL in it replaced by ``***``."""
+    return _QUERY.sub(r"\1***", _USER.sub("://***@", text))

@@ -8,6 +8,7 @@ NumPy is recognised where the caller uses it, and never imported.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from datetime import date, datetime, time
@@ -85,30 +86,35 @@ def expand(value: object, *, ordered: bool) -> list[Any]:
         return list(value)
     if isinstance(value, (list, tuple, GeneratorType)):
         return list(value)
-    if _is_numpy(value) and hasattr(value, "ndim") and hasattr(value, "tolist") and type(value).__name__ != "generic":
-        return _expand_numpy(value)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.ndarray):
+        return _expand_array(value)
     return [value]
 
 
-def _is_numpy(value: object) -> bool:
-    return type(value).__module__.partition(".")[0] == "numpy"
-
-
-def _expand_numpy(value: Any) -> list[Any]:
+def _expand_array(value: Any) -> list[Any]:
     if value.ndim > 1:
         raise InvalidValue(f"a NumPy array of {value.ndim} dimensions is not a list of values")
     if value.dtype.kind not in _NUMPY_KINDS + "O":
         raise InvalidValue(f"NumPy values of type {value.dtype} cannot be stored")
-    return list(value) if value.ndim else [value[()]]
+    if (mask := getattr(value, "mask", None)) is not None and mask.any():
+        raise InvalidValue("a NumPy array with masked elements has no value for them")
+    return value.tolist() if value.ndim else [value[()]]
 
 
 def plain(value: Any) -> Any:
     """A NumPy scalar as the Python object that it stands for, anything else as it is."""
-    if not _is_numpy(value):
+    numpy = sys.modules.get("numpy")
+    if numpy is None or not (isinstance(value, numpy.ndarray) or type(value).__module__.partition(".")[0] == "numpy"):
         return value
-    if getattr(value, "ndim", None) == 0 and value.dtype.kind in _NUMPY_KINDS:
+    if (
+        isinstance(value, (numpy.generic, numpy.ndarray))
+        and value.ndim == 0
+        and value.dtype.kind in _NUMPY_KINDS
+        and not getattr(value, "mask", False)
+    ):
         found = value.item()
-        if not _is_numpy(found):
+        if not isinstance(found, numpy.generic):
             return found
     raise InvalidValue(f"{show(value)} of type {type(value).__name__} has no exact Python value")
 
@@ -139,6 +145,12 @@ def canonical_key(value: Any) -> Any:  # noqa: PLR0911 - one return for each fam
         return _canonical_decimal(value)
     if isinstance(value, Fraction) and value.denominator == 1:
         return value.numerator
+    return _hashable(value)
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, complex) and value != value:  # noqa: PLR0124 - the test for NaN
+        raise InvalidValue("NaN cannot be a histogram key or a set member, since it equals nothing")
     try:
         hash(value)
     except TypeError:

@@ -44,7 +44,7 @@ _open: weakref.WeakSet[Any] = weakref.WeakSet()
 
 def _after_fork() -> None:
     for timeseries in list(_open):
-        timeseries.backend.after_fork()
+        timeseries._after_fork()  # noqa: SLF001 - of this module
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
@@ -374,6 +374,10 @@ class Verbs(Generic[WrittenT, RowsT, NamesT, PropertiesT, NumberT, NoneT, ItemsT
     def close(self) -> NoneT:
         """Close what was opened from a URL; a client of yours stays open. More than once is no error."""
         return self._run(self._close())
+
+    def _after_fork(self) -> None:
+        self._prepared = False
+        self.backend.after_fork()
 
     def _close(self) -> Flow[None]:
         if not self._closed:
