@@ -1,7 +1,7 @@
 """The read pipeline on memory: the stages in order, what each is given, and the shapes of what comes out."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kairos import InvalidValue, Timeseries
@@ -338,6 +338,7 @@ a_batch = st.lists(st.tuples(st.sampled_from("abc"), st.integers(-3, 3), st.inte
 
 
 @kinds
+@settings(max_examples=25)
 @given(batch=a_batch)
 def test_condensing_the_fine_is_reading_the_coarse(kind, batch):
     intervals = {"fine": {"step": HOUR, "resolution": MIN}, "coarse": {"step": HOUR}}
@@ -352,6 +353,7 @@ def test_condensing_the_fine_is_reading_the_coarse(kind, batch):
 
 
 @kinds
+@settings(max_examples=25)
 @given(batch=a_batch)
 def test_joining_is_merging_in_the_order_of_the_names(kind, batch):
     series, merge = make(kind), KINDS[kind].merge
@@ -369,9 +371,10 @@ def test_joining_is_merging_in_the_order_of_the_names(kind, batch):
 
 
 @kinds
+@settings(max_examples=25)
 @given(batch=a_batch)
 def test_iterating_is_getting_every_bucket_from_the_first_to_the_last(kind, batch):
-    series = make(kind, client_config=None)
+    series = make(kind)
     series.bulk_insert(batch)
     for name in ("a", ["a", "b"]):
         for interval in ("minute", "hour"):
