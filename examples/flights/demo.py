@@ -36,7 +36,7 @@ def main() -> None:
     with open_store(url) as store:
         loaded = _load(console, store, archive)
         took = time.perf_counter() - started
-        console.print(f"{loaded.points:,} points, grouped into {loaded.cells:,} writes, in {took:.0f} s.")
+        console.print(f"{loaded.points:,} points, sent as {loaded.cells:,} cells, in {took:.0f} s.")
         report(console, store, loaded)
     size = DATABASE.stat().st_size / 1e6
     console.print(f"\nThe data stays in {DATABASE} ({size:.0f} MB). Read it yourself:\n", style="bold cyan")

@@ -109,9 +109,7 @@ def _periods(
     flights = store.flights.series(names, interval, **span)
     aircraft = store.aircraft.series(carriers, interval, transform="count", **span)
     late = store.delays.series(names, interval, transform={"mean": "mean", "p95": percentile_95}, **span)
-    return [
-        Period(start=time, flights=flights[time], aircraft=aircraft[time], **late[time]) for time in flights
-    ]
+    return [Period(start=time, flights=flights[time], aircraft=aircraft[time], **late[time]) for time in flights]
 
 
 def worst_days(store: Store) -> dict[int, tuple[int, float]]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from examples.flights.load import Loaded, Store
 
-__all__ = ["WIDTH", "report", "snippet"]
+__all__ = ["LIMITS", "WIDTH", "report", "snippet"]
 
 WIDTH = 80
 MERGERS = {
@@ -28,7 +28,8 @@ MERGERS = {
     "Alaska + Virgin": ("AS", "VX"),
 }
 SATURDAY = 5
-SHOWN_FLIGHTS = (600, 700, 800, 900, 1000)
+TICKS = (600, 700, 800, 900, 1000)
+LIMITS = (600, 1050)
 
 
 def report(console: Console, store: Store, loaded: Loaded) -> None:
@@ -96,8 +97,8 @@ def _plot(flights: Mapping[int, int]) -> Text:
         figure.draw(figure.signal(*map(list, zip(*shown, strict=True)), marker=marker))
     firsts = [(number, f"{day:%b}") for number, day, _ in days if day.day == 1]
     figure.ruler("x").ticks(*map(list, zip(*firsts, strict=True)))
-    figure.ruler("y").ticks(list(SHOWN_FLIGHTS), [f"{n:,}" for n in SHOWN_FLIGHTS])
-    figure.ruler("y").lim(min(SHOWN_FLIGHTS), max(SHOWN_FLIGHTS) + 50)
+    figure.ruler("y").ticks(list(TICKS), [f"{n:,}" for n in TICKS])
+    figure.ruler("y").lim(*LIMITS)
     return Text.from_ansi(figure.build().string().rstrip("\n"))
 
 

@@ -41,9 +41,7 @@ class Truth:
     delays_of_carrier: dict[str, list[int]] = field(factory=lambda: defaultdict(list))
     aircraft: dict[datetime, set[str]] = field(factory=lambda: defaultdict(set))
     aircraft_of_carrier: dict[str, set[str]] = field(factory=lambda: defaultdict(set))
-    departures: dict[tuple[str, datetime], list[tuple[datetime, int]]] = field(
-        factory=lambda: defaultdict(list)
-    )
+    departures: dict[tuple[str, datetime], list[tuple[datetime, int]]] = field(factory=lambda: defaultdict(list))
 
 
 @pytest.fixture(scope="session")
@@ -113,7 +111,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         errors=(folder / "errors").read_text("utf-8"),
         exit_code=process.returncode,
         cpu_seconds=usage.ru_utime + usage.ru_stime,
-        peak_megabytes=usage.ru_maxrss * 1024 / 1e6,
+        peak_megabytes=usage.ru_maxrss * 1024 / 1e6,  # Linux counts KiB
     )
 
 

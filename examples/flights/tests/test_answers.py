@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from math import fsum
 from typing import TYPE_CHECKING
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from .conftest import Truth
 
-pytestmark = pytest.mark.xdist_group("flights")  # one worker: the run of the demonstration is shared
 YEAR = {"start": YEAR_START, "end": YEAR_END}
 
 
@@ -33,7 +33,8 @@ def mean(delays: Sequence[int]) -> float:
 
 def nearest_rank_95(delays: Sequence[int]) -> int:
     """The definition, word for word: the smallest delay that at least 95 % did not exceed."""
-    return min(d for d in set(delays) if 100 * sum(other <= d for other in delays) >= 95 * len(delays))
+    ordered = sorted(delays)
+    return min(delay for delay in ordered if 100 * bisect_right(ordered, delay) >= 95 * len(ordered))
 
 
 def in_month(number: int) -> Callable[[datetime], bool]:

@@ -13,8 +13,6 @@ from examples.flights import data
 if TYPE_CHECKING:
     from .conftest import Truth
 
-pytestmark = pytest.mark.xdist_group("flights")  # one worker: the count of the CSV is shared
-
 
 def test_the_documented_facts_hold(truth: Truth) -> None:
     assert truth.rows == data.FLIGHTS == 336_776

@@ -8,18 +8,16 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-import pytest
 from rich.console import Console
 
 from examples.flights.load import Loaded
-from examples.flights.report import WIDTH, report
+from examples.flights.report import LIMITS, WIDTH, report
 
 if TYPE_CHECKING:
     from examples.flights.load import Store
 
     from .conftest import Run, Truth
 
-pytestmark = pytest.mark.xdist_group("flights")  # one worker: the run of the demonstration is shared
 ESCAPE = "\x1b"
 
 
@@ -46,7 +44,10 @@ def test_it_shows_the_facts(run: Run) -> None:
     assert "8,255 flights were cancelled" in run.output
 
 
-def test_every_day_is_in_the_plot(run: Run) -> None:
+def test_the_plot_shows_every_day_within_its_frame(run: Run, truth: Truth) -> None:
+    lowest, highest = LIMITS
+    assert len(truth.per_day) == 365
+    assert all(lowest < flights < highest for flights in truth.per_day.values())
     plot = [line for line in run.output.splitlines() if re.match(r"^[ \d,]{5}[│┤]", line)]
     assert sum(line.count("o") for line in plot) > 40
     assert sum(line.count("•") for line in plot) > 150
