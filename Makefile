@@ -12,7 +12,7 @@ unexport PYTHONPATH PYTHONHOME
 
 DISTRIBUTIONS := kairos-core kairos-sql tests-conformance
 RUN := $(VENV)/bin/python
-PYTEST = $(RUN) -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+PYTEST = $(RUN) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
