@@ -10,8 +10,10 @@ from kairos_conformance._discovery import DiscoveryTests
 from kairos_conformance._hooks import HookTests
 from kairos_conformance._merging import MergingTests
 from kairos_conformance._names import NamesTests
+from kairos_conformance._processes import ProcessTests
 from kairos_conformance._reading import ReadingTests
 from kairos_conformance._retention import RetentionTests
+from kairos_conformance._stateful import StatefulTests
 from kairos_conformance._transforms import TransformTests
 from kairos_conformance._values import ValuesTests
 from kairos_conformance._writing import WritingTests
@@ -33,5 +35,7 @@ class BackendSuite(
     DiscoveryTests,
     DeletingTests,
     ConfiguringTests,
+    ProcessTests,
+    StatefulTests,
 ):
     """All standard tests. Subclass it, and say by ``harness`` where your store is."""

@@ -45,7 +45,8 @@ class Clock:
     """A clock that stands still until a test moves it. It starts at the real now, since servers have their own."""
 
     def __init__(self) -> None:
-        self.now: float = int(time.time())
+        self.started = int(time.time())
+        self.now: float = self.started
         self.readings = 0
 
     def __call__(self) -> float:
@@ -55,6 +56,10 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self.now += seconds
+
+    def restart(self) -> None:
+        """Go back to the beginning of the test."""
+        self.now = self.started
 
 
 class ReadLog:
@@ -168,7 +173,7 @@ class Store:
 
     def __enter__(self) -> Self:
         if self.colour is Colour.ASYNC:
-            self._runner = self._stack.enter_context(asyncio.Runner())
+            self._loop = self._stack.enter_context(asyncio.Runner()).get_loop()
         self.target = self._stack.enter_context(self.harness.target(self.colour, self.run))
         return self
 
@@ -184,7 +189,7 @@ class Store:
 
     def run(self, result: Any) -> Any:
         """The value of what a call gave: as it is, or awaited on the loop of this test."""
-        return self._runner.run(_awaited(result)) if isawaitable(result) else result
+        return self._loop.run_until_complete(_awaited(result)) if isawaitable(result) else result
 
     def open(
         self,
@@ -198,19 +203,27 @@ class Store:
     ) -> Client:
         """A Timeseries on the store. Values are ints unless a test says otherwise, so that they read the same on
         every backend. ``kind=None`` leaves out the type, ``value_type=None`` is the backend's own default."""
-        if value_type is ...:
-            value_type = None if kind == "count" else "int"
         prefix = self.namespace if prefix is None else prefix
-        given = {**({} if kind is None else {"type": kind}), **self.harness.options, **keywords}
-        container = self.capabilities.typed_container
-        if container is not None and value_type is not None:
-            given.setdefault(container, f"kairos_{kind}_{getattr(value_type, '__name__', value_type)}")
-        space = (kind, prefix, *(given[key] for key in [container] if key in given))
+        given = self.keywords(kind, value_type) | keywords
+        space = (kind, prefix.removesuffix(":"), given.get(self.capabilities.typed_container or ""))
         if space in self._opened and not self.shared:
-            pytest.skip(f"every Timeseries on this target has a store of its own, and this test needs two on one")
-        client = self._make(intervals=intervals, prefix=prefix, value_type=value_type, clock=clock or self.clock, **given)
+            pytest.skip("every Timeseries on this target has a store of its own, and this test needs two on one")
+        client = self._make(intervals=intervals, prefix=prefix, clock=clock or self.clock, **given)
         self._opened.setdefault(space, []).append(client)
         return client
+
+    def keywords(self, kind: str | None, value_type: Any = ...) -> dict[str, Any]:
+        """What the constructor is told of a kind and its type of values."""
+        if value_type is ...:
+            value_type = None if kind == "count" else "int"
+        given = {**self.harness.options, "value_type": value_type}
+        if kind is not None:
+            given["type"] = kind
+        container = self.capabilities.typed_container
+        if container is not None and value_type is not None:
+            named = value_type if isinstance(value_type, str) else getattr(value_type, "__name__", "")
+            given[container] = f"kairos_{kind}_{named.lower() or 'other'}"
+        return given
 
     def _make(self, **keywords: Any) -> Client:
         factory = kairos.Timeseries if self.colour is Colour.BLOCKING else kairos.AsyncTimeseries
@@ -230,7 +243,7 @@ class Store:
         """Whether two Timeseries on the target see the same data."""
         if self.harness.shared is None:
             one, other = (
-                self._make(type="count", intervals=MINUTE, prefix=self.namespace, **self.harness.options)
+                self._make(type="count", intervals=MINUTE, prefix=f"{self.namespace}-probe", **self.harness.options)
                 for _ in range(2)
             )
             one.insert("probe")
@@ -264,7 +277,7 @@ class Store:
         async def gather() -> list[Any]:
             return await asyncio.gather(*(_awaited(call()) for call in calls))
 
-        found: list[Any] = self._runner.run(gather())
+        found: list[Any] = self.run(gather())
         return found
 
 

@@ -116,7 +116,7 @@ class TransformTests(SuiteBase):
         assert ts.get(**read, transform=one) == {T0: ("one", data, True)}
         assert ts.get(**read, transform=optional) == {T0: ("optional", data, 5)}
         assert ts.get(**read, transform=two) == {T0: ("two", data, 60)}
-        assert ts.get(**read, transform=repr) == {T0: repr(data)}
+        assert ts.get(**read, transform=type) == {T0: type(data)}
         if kind in {"series", "set", "histogram"}:
             assert ts.get(**read, transform=[max, min, len]) == {T0: {max: 6, min: 2, len: 2}}
 
@@ -131,12 +131,12 @@ class TransformTests(SuiteBase):
         ts = store.open(kind, BOTH, plugins=[reads])
         ts.insert("a", [6, 2, 6, 4], timestamp=T0)
         named, data = NAMED[kind], holding(kind, 6, 2, 6, 4)
-        for several in (["sum", repr, "mean"], ("sum", repr, "mean"), {"sum", repr, "mean"}):
-            expected = {"sum": named["sum"], repr: repr(data), "mean": named["mean"]}
+        for several in (["sum", type, "mean"], ("sum", type, "mean"), {"sum", type, "mean"}):
+            expected = {"sum": named["sum"], type: type(data), "mean": named["mean"]}
             assert ts.get("a", "minute", timestamp=T0, transform=several) == {T0: expected}
         reads.queries.clear()
-        mapping = {"total": "sum", "text": repr, "covers": lambda given, seconds: seconds}
-        expected = {"total": named["sum"], "text": repr(data), "covers": 60}
+        mapping = {"total": "sum", "type": type, "covers": lambda given, seconds: seconds}
+        expected = {"total": named["sum"], "type": type(data), "covers": 60}
         assert ts.series("a", "minute", start=T0, end=T0, transform=mapping) == {T0: expected}
         assert ts.series("a", "hour", start=T0, end=T0, transform=mapping) == {T0: {T0: expected}}
         assert len(reads.queries) == 2

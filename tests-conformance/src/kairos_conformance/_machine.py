@@ -1,0 +1,167 @@
+"""The state machine of `_stateful`: random verbs on a backend and on ``memory://``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import kairos
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from kairos_conformance._store import Store
+
+__all__ = ["compare"]
+
+NAMES = st.sampled_from(["a", "A", "a ", "b:c", "%", "caf\u00e9", "cafe\u0301", "x\ny"])
+SOME_NAMES = NAMES | st.lists(NAMES, min_size=1, max_size=4)
+INTERVALS = st.sampled_from(["minute", "kept", "month"])
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "int": st.integers(-3, 3) | st.sampled_from([2**63 - 1, -(2**63), 2**53 + 1]),
+    "float": st.sampled_from([0, 0.0, 1, 1.0, True, 0.1, -2.5, 1e300]),
+    "text": st.sampled_from(["", "a", "A", "a ", "\u00e9", "e\u0301", "'", "%", "0"]),
+    "count": st.integers(-3, 3) | st.sampled_from([2**62, -(2**62), 2**63 - 1, 0.5, -1.25, 2.0]),
+    "int count": st.integers(-3, 3) | st.integers(-(2**40), 2**40),
+}
+NUMBERS = count()
+
+
+def compare(store: Store, kind: str, *, examples: int, steps: int, derandomize: bool) -> None:
+    """Run random sequences of verbs, each in a namespace of its own, and shrink what fails."""
+    run_state_machine_as_test(
+        lambda: Comparison(store, kind),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            derandomize=derandomize,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def outcome(call: Callable[[], Any]) -> Any:
+    """What a call gives, with its type, or which error it raises."""
+    try:
+        found = call()
+    except kairos.KairosError as error:
+        return type(error)
+    return found, type(found)
+
+
+class Comparison(RuleBasedStateMachine):
+    """Every rule is one verb on both."""
+
+    def __init__(self, store: Store, kind: str) -> None:
+        super().__init__()
+        self.store = store
+        self.kind = kind
+        self.step = store.quiet_step
+
+    @initialize(value_type=st.sampled_from(["int", "float", "text"]))
+    def begin(self, value_type: str) -> None:
+        intervals = {
+            "minute": {"step": 60},
+            "kept": {"step": self.step, "steps": 3, "resolution": 60},
+            "month": {"step": "monthly", "resolution": "weekly"},
+        }
+        self.store.clock.restart()
+        limits = self.store.capabilities
+        if self.kind == "count":
+            exact = limits.float_counts and limits.checked_counts
+            self.values, stored = VALUES["count" if exact else "int count"], None
+        else:
+            self.values, stored = VALUES[value_type], value_type
+        prefix = f"{self.store.namespace}-{next(NUMBERS)}"
+        self.real = self.store.open(self.kind, intervals, prefix=prefix, value_type=stored)
+        self.model = kairos.Timeseries(
+            "memory://", type=self.kind, intervals=intervals, value_type=stored, clock=self.store.clock
+        )
+
+    def teardown(self) -> None:
+        if hasattr(self, "model"):
+            self.real.delete_all()
+            self.real.close()
+            self.model.close()
+
+    def both(self, verb: str, *args: Any, **keywords: Any) -> None:
+        """Call a verb on both; iterators are exhausted."""
+        shape = list if verb == "iterate" else lambda found: found
+        expected = outcome(lambda: shape(getattr(self.model, verb)(*args, **keywords)))
+        found = outcome(lambda: shape(getattr(self.real, verb)(*args, **keywords)))
+        assert found == expected, f"{verb}{args}{keywords}: the backend gives\n{found}\nmemory:// gives\n{expected}"
+
+    def when(self, offset: int | None) -> Any:
+        """A moment near now, as far as ``offset`` sixteenths of the retained interval away."""
+        return None if offset is None else self.store.clock.now + offset * self.step / 16
+
+    # --- Writing ------------------------------------------------------------------------------------------------------
+
+    offsets = st.none() | st.integers(-70, 20)
+
+    @rule(name=NAMES, data=st.data(), offset=offsets, intervals=st.sampled_from([0, 0, 0, 1, -1, 3, -3]))
+    def insert(self, name: str, data: st.DataObject, offset: int | None, intervals: int) -> None:
+        value = data.draw(self.values | st.lists(self.values, max_size=4), label="value")
+        self.both("insert", name, value, self.when(offset), intervals)
+
+    @rule(data=st.data())
+    def bulk_insert(self, data: st.DataObject) -> None:
+        points = st.lists(st.tuples(NAMES, self.values, self.offsets), max_size=12)
+        batch = [(name, value, self.when(offset)) for name, value, offset in data.draw(points, label="points")]
+        self.both("bulk_insert", batch)
+
+    # --- Reading ------------------------------------------------------------------------------------------------------
+
+    @rule(names=SOME_NAMES, interval=INTERVALS, offset=offsets, condense=st.booleans())
+    def get(self, names: Any, interval: str, offset: int | None, condense: bool) -> None:  # noqa: FBT001
+        self.both("get", names, interval, self.when(offset), condense=condense)
+
+    @rule(
+        names=SOME_NAMES,
+        interval=INTERVALS,
+        start=offsets,
+        end=offsets,
+        steps=st.none() | st.integers(1, 5),
+        switches=st.fixed_dictionaries({}, optional={"condense": st.booleans(), "collapse": st.booleans()}),
+    )
+    def series(
+        self, names: Any, interval: str, start: int | None, end: int | None, steps: int | None, switches: Any
+    ) -> None:
+        self.both("series", names, interval, self.when(start), self.when(end), steps, **switches)
+
+    @rule(names=SOME_NAMES, interval=INTERVALS, condense=st.booleans())
+    def iterate(self, names: Any, interval: str, condense: bool) -> None:  # noqa: FBT001
+        self.both("iterate", names, interval, condense=condense)
+
+    @rule(name=NAMES)
+    def discover(self, name: str) -> None:
+        self.both("list")
+        self.both("properties", name)
+
+    # --- Deleting and time --------------------------------------------------------------------------------------------
+
+    @rule(name=NAMES)
+    def delete(self, name: str) -> None:
+        self.both("delete", name)
+
+    @precondition(lambda self: self.store.can_narrow(self.kind))
+    @rule(name=NAMES, interval=st.none() | INTERVALS, start=offsets, end=offsets)
+    def narrow(self, name: str, interval: str | None, start: int | None, end: int | None) -> None:
+        self.both("delete", name, interval=interval, start=self.when(start), end=self.when(end))
+
+    @precondition(lambda self: not self.store.expires_natively(self.kind))
+    @rule(name=st.none() | NAMES, limit=st.none() | st.integers(1, 5))
+    def expire(self, name: str | None, limit: int | None) -> None:
+        self.both("expire", name, limit=limit)
+
+    @rule(offset=st.sampled_from([1, 4, 16, 40]))
+    def advance(self, offset: int) -> None:
+        self.store.clock.advance(offset * self.step // 16)

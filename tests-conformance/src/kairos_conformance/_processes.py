@@ -1,0 +1,252 @@
+"""Semantics 7: threads, tasks, processes, fork, asyncio and gevent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+
+from kairos_conformance._base import SuiteBase
+from kairos_conformance._samples import BOTH, KINDS, T0, every_kind, holding
+from kairos_conformance._store import Colour, Store
+
+__all__ = ["ProcessTests"]
+
+WRITERS, ROUNDS = 8, 40
+PATIENCE = 120
+"""Seconds after which another process is taken to hang."""
+
+
+def start(module: str, *arguments: str) -> subprocess.Popen[str]:
+    """Another Python, which talks by its standard streams."""
+    return subprocess.Popen(
+        [sys.executable, "-m", f"kairos_conformance.{module}", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """Wait for the end of a process; it is a failure if the process failed."""
+    try:
+        output, _ = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output, _ = process.communicate()
+        pytest.fail(f"a process hangs; it said:\n{output}")
+    assert process.returncode == 0, output
+    return output
+
+
+def order(store: Store, **more: Any) -> str:
+    """What a process of `_worker` is told: where the store is, and what to do."""
+    if store.harness.url is None:
+        pytest.skip("this harness has no URL at which other processes find the store")
+    tables = {kind: store.keywords(kind) for kind in KINDS}
+    return json.dumps({"url": store.harness.url, "prefix": store.namespace, "keywords": tables, **more}) + "\n"
+
+
+@pytest.mark.ring
+class ProcessTests(SuiteBase):
+    """Several at the same time."""
+
+    @every_kind
+    def test_one_timeseries_serves_many_at_once(self, store: Store, kind: str) -> None:
+        """A Timeseries may be shared by threads, or by tasks of a loop; nothing is lost or counted twice (semantics 7).
+
+        Look at: connections that are shared without a pool, and read-modify-write.
+        """
+        ts = store.open(kind, BOTH)
+
+        def insert(writer: int) -> Callable[[], Any]:
+            return lambda: ts.timeseries.insert("a", writer, timestamp=T0)
+
+        for _ in range(6):
+            store.together(*(insert(writer) for writer in range(1, WRITERS + 1)))
+        (found,) = ts.get("a", "minute", timestamp=T0).values()
+        everything = [writer for writer in range(1, WRITERS + 1) for _ in range(6)]
+        if kind == "series":
+            assert sorted(found) == everything
+        elif kind == "gauge":
+            assert found in everything
+        else:
+            assert found == holding(kind, *everything)
+        assert ts.get("a", "hour", timestamp=T0) == {T0: found}
+
+    def test_reads_and_writes_at_once(self, store: Store) -> None:
+        """Reading while others write sees what is there at some moment, and never an error (semantics 7).
+
+        Look at: transactions that readers and writers share, locks without a timeout.
+        """
+        ts = store.open("count", BOTH)
+        ts.insert("a", 1, timestamp=T0)
+        calls: list[Callable[[], Any]] = []
+        for _ in range(4):
+            calls += [
+                lambda: ts.timeseries.bulk_insert([("a", 1, T0), ("b", 1, T0)]),
+                lambda: ts.timeseries.series(["a", "b"], "minute", start=T0, end=T0, join_rows=list),
+                lambda: ts.timeseries.list(),
+                lambda: ts.timeseries.properties("a"),
+            ]
+        for answer in store.together(*calls)[1::4]:
+            a, b = answer[T0]
+            assert 1 <= a <= 5
+            assert 0 <= b <= 4
+        assert ts.get("a", "minute", timestamp=T0) == {T0: 5}
+
+    def test_processes_write_at_the_same_time(self, store: Store) -> None:
+        """Eight processes, half of them blocking and half asynchronous, write to the same buckets: sums are exact and
+        nothing is lost (semantics 7; capability ``multi_process``).
+
+        Look at: read-modify-write, retries of what may have been done, locks without a timeout.
+        """
+        if not store.capabilities.multi_process:
+            pytest.skip("multi_process is not declared: no other process sees the data")
+        writers = [start("_worker", "write") for _ in range(WRITERS)]
+        for number, writer in enumerate(writers):
+            assert writer.stdin is not None
+            writer.stdin.write(order(store, writer=number, rounds=ROUNDS, asynchronous=number % 2 == 1))
+            writer.stdin.flush()
+        for writer in writers:
+            assert writer.stdout is not None
+            if (line := writer.stdout.readline()) != "ready\n":
+                pytest.fail(line + finish(writer))
+        for writer in writers:
+            assert writer.stdin is not None
+            writer.stdin.write("go\n")
+            writer.stdin.flush()
+        for writer in writers:
+            finish(writer)
+        total = WRITERS * ROUNDS
+        reader = {kind: store.open(kind, BOTH) for kind in KINDS}
+        for interval in BOTH:
+            read = {kind: ts.get("a", interval, timestamp=T0)[T0] for kind, ts in reader.items()}
+            assert read["count"] == total
+            assert read["histogram"] == {7: total, **{100 + number: ROUNDS for number in range(WRITERS)}}
+            assert read["set"] == {number * ROUNDS + turn for number in range(WRITERS) for turn in range(ROUNDS)}
+            assert sorted(read["series"]) == list(range(total))
+            for number in range(WRITERS):
+                own = [value for value in read["series"] if value // ROUNDS == number]
+                assert own == sorted(own), "the values of one writer are out of order"
+            assert read["gauge"] in {number * ROUNDS + ROUNDS - 1 for number in range(WRITERS)}
+
+    def test_a_fork_reopens_the_client(self, store: Store) -> None:
+        """After a fork both processes go on with the same Timeseries: a client that kairos opened reopens in the child
+        (semantics 7).
+
+        Look at: `Backend.after_fork`, and connections that parent and child share.
+        """
+        if sys.platform == "win32":
+            pytest.skip("nothing forks on Windows")
+        process = start("_worker", "fork")
+        assert process.stdin is not None
+        process.stdin.write(order(store, asynchronous=store.colour is Colour.ASYNC))
+        process.stdin.close()
+        process.stdin = None
+        said = json.loads(finish(process).splitlines()[-1])
+        expected = 30 if store.capabilities.multi_process else 20
+        assert said == {"parent": expected, "child": 20}
+        if store.capabilities.multi_process:
+            assert store.open("count", BOTH).get("a", "minute", timestamp=T0) == {T0: 30}
+
+    def test_the_event_loop_is_never_blocked(self, store: Store) -> None:
+        """Under AsyncTimeseries no verb keeps the event loop from its other tasks (semantics 7).
+
+        Look at: a blocking call of the driver, or ``blocking = True`` that is missing.
+        """
+        if store.colour is Colour.BLOCKING:
+            pytest.skip("a blocking Timeseries has no event loop")
+        ts = store.open("series", BOTH).timeseries
+        gaps: list[float] = []
+
+        async def tick() -> None:
+            before = time.perf_counter()
+            while True:
+                await asyncio.sleep(0.002)
+                now = time.perf_counter()
+                gaps.append(now - before)
+                before = now
+
+        async def work() -> None:
+            watchdog = asyncio.create_task(tick())
+            for turn in range(10):
+                await ts.bulk_insert([("a", number, T0 + 60 * number) for number in range(50)])
+                await ts.insert("b", turn, timestamp=T0)
+                await ts.series(["a", "b"], "minute", start=T0, end=T0 + 3000)
+                await ts.get("a", "hour", timestamp=T0)
+                await ts.list()
+                await ts.properties("a")
+                async for _ in ts.iterate("a", "hour"):
+                    pass
+                await ts.delete("b")
+            await ts.delete_all()
+            watchdog.cancel()
+
+        store.run(work())
+        assert max(gaps, default=0) < 0.25, "the event loop stood still (seconds)"
+
+    def test_a_cancelled_write_is_done_or_not_done(self, store: Store) -> None:
+        """Cancelling a write leaves it done or not done, where batches are atomic as a whole, else cell by cell; and the
+        client stays usable (semantics 7; capability ``atomic_batch``).
+
+        Look at: connections that a cancelled call leaves in the middle of a reply.
+        """
+        if store.colour is Colour.BLOCKING:
+            pytest.skip("a blocking call cannot be cancelled")
+        ts = store.open("count", BOTH)
+        names = [f"n{number}" for number in range(40)]
+
+        async def interrupted(after: float) -> None:
+            writing = asyncio.create_task(ts.timeseries.bulk_insert([(name, 1, T0) for name in names]))
+            await asyncio.sleep(after)
+            writing.cancel()
+            await asyncio.wait([writing])
+            assert writing.cancelled() or writing.exception() is None, "a cancelled write raised something else"
+
+        def settled() -> list[int]:
+            found, before = read(), None
+            while found != before:  # what a thread of the driver has begun it may still finish
+                store.run(asyncio.sleep(0.005))
+                found, before = read(), found
+            return found
+
+        def read() -> list[int]:
+            counts: list[int] = ts.get(names, "minute", timestamp=T0, join_rows=list)[T0]
+            return counts
+
+        for turn in range(12):
+            before = settled()
+            store.run(interrupted(0.0004 * turn))
+            after = settled()
+            grown = {new - old for old, new in zip(before, after, strict=True)}
+            assert grown <= {0, 1}
+            assert len(grown) == 1 or not store.capabilities.atomic_batch
+        ts.insert("last", 5, timestamp=T0)
+        assert ts.get("last", "hour", timestamp=T0) == {T0: 5}
+        assert ts.delete("last") == 2
+
+    @pytest.mark.full
+    def test_a_run_under_gevent(self, store: Store) -> None:
+        """The blocking half of this suite passes in a process in which gevent has patched everything (semantics 7), as
+        far as the driver supports it.
+
+        Look at: threads and locks of the backend's own, made before or around what gevent patches.
+        """
+        if store.colour is Colour.ASYNC:
+            pytest.skip("gevent is for blocking code")
+        if find_spec("gevent") is None:
+            pytest.skip("pip install 'kairos-conformance[gevent]'")
+        if store.harness.url is None:
+            pytest.skip("this harness has no URL at which other processes find the store")
+        finish(start("gevent_run", store.harness.url))

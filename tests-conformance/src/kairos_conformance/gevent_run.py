@@ -1,0 +1,36 @@
+"""The blocking half of the suite, in a process in which gevent has patched everything::
+
+    python -m kairos_conformance.gevent_run URL [arguments of pytest]
+"""
+
+from __future__ import annotations
+
+# Before anything else is imported: what took a lock or a thread already would keep the unpatched one.
+from gevent import monkey
+
+monkey.patch_all()
+
+import os  # noqa: E402
+import sys  # noqa: E402
+
+import pytest  # noqa: E402
+
+__all__ = ["main"]
+
+
+def main(url: str, *arguments: str) -> int:
+    """Run the suite; gives the exit code of pytest."""
+    return int(
+        pytest.main(
+            [
+                *("--pyargs", "kairos_conformance.suite", "--kairos-url", url, "-c", os.devnull),
+                *("-p", "no:cacheprovider", "-q", "-W", "error", "-m", "not full", "-k", "blocking"),
+                *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # this package is imported already
+                *arguments,
+            ]
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
