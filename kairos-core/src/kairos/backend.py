@@ -110,8 +110,8 @@ class StoreConfig:
     intervals: Mapping[str, Interval] = field(factory=dict)
     value_type: object = None
     create: bool = True
-    client_config: Mapping[str, Any] = field(factory=dict)
-    options: Mapping[str, Any] = field(factory=dict)
+    client_config: Mapping[str, Any] = field(factory=dict, repr=False)  # it may hold a password, and so may options
+    options: Mapping[str, Any] = field(factory=dict, repr=False)
 
 
 class Backend(ABC):

@@ -25,7 +25,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pluggy
-from attrs import frozen
+from attrs import field, frozen
 
 from kairos.plans import Query, Rows
 
@@ -65,6 +65,8 @@ class HookContext:
     adapt: Callable[[Callable[..., Any]], Callable[[Query], Any]]
     name: str | None = None
     by_keyword: bool = False
+    built_in: list[Any] = field(factory=list, init=False, repr=False, eq=False)
+    """Not empty once it has come to the built-in stage, wrapped or not: for the core's own use."""
 
 
 @hookspec(firstresult=True)

@@ -61,9 +61,11 @@ def resolve(
     """Choose the callable of every stage, once for the whole query. ``context.default`` is the built-in fetch."""
 
     def choose(stage: str, keyword: Stage | None, built_in: Stage | None, name: str | None = None) -> Any:
+        return plugins.resolve(stage, ask(keyword, built_in, name))
+
+    def ask(keyword: Stage | None, built_in: Stage | None, name: str | None = None) -> HookContext:
         default = built_in if keyword is None else keyword
-        asked = evolve(context, default=default, by_keyword=keyword is not None, name=name)
-        return plugins.resolve(stage, asked)
+        return evolve(context, default=default, by_keyword=keyword is not None, name=name)
 
     def process(data: Any) -> Any:
         return kind.process_row(data, read_func)
@@ -73,27 +75,25 @@ def resolve(
     fine = context.query.interval.resolution is not None
     condense = collapse = None
     custom = stages.condense if callable(stages.condense) else None
-    if stages.condense or stages.collapse:
+    if (stages.condense and fine) or stages.collapse:
         condense = choose("condense", custom, kind.condense)
     if stages.collapse:
         own = stages.collapse if callable(stages.collapse) else custom
         collapse = choose("collapse", own, condense)
-    no_data_func = None
-    if read_func is not None and kind.empty() is None:
-        # A custom process_row replaces read_func, for a gauge without data too (semantics 4.3).
-        asked = evolve(context, default=stages.process_row, by_keyword=stages.process_row is not None)
-        no_data_func = None if plugins.has_custom("process_row", asked) else read_func
+    asked = ask(stages.process_row, process)
+    process_row = plugins.resolve("process_row", asked)
     return Pipeline(
         kind=kind,
         interval=context.query.interval,
         names=context.query.names,
         fetch=choose("fetch", None if stages.fetch is None else context.adapt(stages.fetch), context.default),
-        process_row=choose("process_row", stages.process_row, process),
+        process_row=process_row,
         condense=condense if fine else None,
         join_rows=choose("join_rows", stages.join_rows, kind.merge) if joined else None,
         collapse=collapse,
         transform=_transforms(stages.transform, lambda given: _transform(given, kind, choose)),
-        no_data_func=no_data_func,
+        # A custom process_row replaces read_func, for a gauge without data too (semantics 4.3).
+        no_data_func=read_func if asked.built_in else None,
     )
 
 

@@ -30,12 +30,14 @@ def _installed() -> tuple[tuple[str, Any], ...]:
     """
     blocked = {name.strip() for name in os.environ.get(DISABLE, "").split(",")}
     found: dict[str, Any] = {}
+    owners: dict[str, str] = {}
     for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
         if "*" in blocked or point.name in blocked:
             continue
         who = f"{point.value} of {point.dist.name if point.dist else 'an unknown distribution'}"
         if point.name in found:
-            raise PluginError(f"plugin {point.name!r} is there twice, the second time as {who}")
+            raise PluginError(f"plugin {point.name!r} is there twice: as {owners[point.name]} and as {who}")
+        owners[point.name] = who
         try:
             found[point.name] = point.load()
         except Exception as error:
@@ -53,6 +55,11 @@ class _BuiltIn:
     """Gives what is built in, if nobody gave anything else."""
 
 
+def _built_in(_: _BuiltIn, context: HookContext) -> Any:
+    context.built_in.append(context.default)
+    return context.default
+
+
 # Both choices come through the same hook call as every plugin, or a wrapper would see None.
 for _stage in STAGES:
     setattr(
@@ -60,7 +67,7 @@ for _stage in STAGES:
         _stage,
         hookimpl(lambda _, context: context.default if context.by_keyword else None, tryfirst=True),
     )
-    setattr(_BuiltIn, _stage, hookimpl(lambda _, context: context.default, trylast=True))
+    setattr(_BuiltIn, _stage, hookimpl(_built_in, trylast=True))
 
 
 @define
@@ -108,11 +115,3 @@ class Plugins:
             return found
         names = ", ".join(sorted(impl.plugin_name for impl in caller.get_hookimpls()))
         raise PluginError(f"the hook {stage} gave {show(found)}, which is not callable; it was asked of: {names}")
-
-    def has_custom(self, stage: str, context: HookContext) -> bool:
-        """Whether a keyword or a plugin, wrappers aside, takes the place of what is built in."""
-        impls = getattr(self._manager.hook, stage).get_hookimpls()
-        others = [
-            impl.plugin for impl in impls if impl.hookwrapper or impl.wrapper or isinstance(impl.plugin, _BuiltIn)
-        ]
-        return self._manager.subset_hook_caller(stage, others)(context=context) is not None
