@@ -1,15 +1,18 @@
-"""What the tests of the core share: settings of hypothesis, a Timeseries on memory, made-up distributions."""
+"""What the tests of the core share: settings of hypothesis, made-up distributions, an owning backend, both colours."""
 
+import asyncio
+import inspect
 import os
 import sys
-import time
-from collections.abc import Iterator
 
 import pytest
+from attrs import frozen
 from hypothesis import settings
 from importlib_metadata import Distribution, EntryPoint, EntryPoints
 
-from kairos import Timeseries, plugins, registry
+from kairos import AsyncTimeseries, Timeseries, plugins, registry
+from kairos.memory import MemoryBackend, MemoryStore
+from kairos.registry import register
 
 # A slow machine is no bug, and a run in CI must not fail by luck.
 settings.register_profile("kairos-core", deadline=None, max_examples=100, derandomize="CI" in os.environ)
@@ -58,7 +61,7 @@ class Installed:
 
 
 @pytest.fixture
-def installed(monkeypatch) -> Iterator[Installed]:
+def installed(monkeypatch):
     """No entry points but those that the test adds, before it makes its first Timeseries."""
     made = Installed()
     for module in (plugins, registry):
@@ -82,18 +85,102 @@ def module(tmp_path, monkeypatch):
     return write
 
 
+INTERVALS = {"minute": {"step": 60}, "hour": {"step": "1h", "resolution": "1min"}}
+
+
+@frozen(kw_only=True)
+class InsertOptions:
+    pipeline: int | None = None
+    strict: bool = False
+
+
+class Owning(MemoryBackend):
+    """A store behind a URL: it is prepared, has options, and is closed by whoever opened it."""
+
+    options = dict.fromkeys(("insert", "bulk_insert", "get", "series", "iterate", "list", "delete"), InsertOptions)
+    ready = True
+    log: list
+
+    def __init__(self, store, config):
+        super().__init__(store, config)
+        self.log = []
+        self.owns = True
+
+    @classmethod
+    def open(cls, target, config, *, asynchronous):
+        return cls(target if isinstance(target, MemoryStore) else MemoryStore(), config)
+
+    @property
+    def owns_client(self):
+        return self.owns
+
+    def prepare(self, *, writing):
+        self.log.append(("prepare", writing))
+        return self.ready or writing
+
+    def write(self, batch):
+        self.log.append(("write", batch.options))
+        super().write(batch)
+
+    def read(self, query):
+        self.log.append(("read", query.options))
+        return super().read(query)
+
+    def names(self, cutoffs, options=None):
+        self.log.append(("names", options))
+        return super().names(cutoffs)
+
+    def delete(self, selector):
+        self.log.append(("delete", selector.options))
+        return super().delete(selector)
+
+    def close(self):
+        self.log.append("close")
+
+
 @pytest.fixture
-def make():
-    """A Timeseries on a memory store of its own, with a minute that is coarse and an hour that is fine."""
-
-    def made(type="series", client="memory://", **keywords):
-        keywords.setdefault("intervals", {"minute": {"step": 60}, "hour": {"step": "1h", "resolution": "1min"}})
-        return Timeseries(client, type=type, **keywords)
-
-    return made
+def owning(monkeypatch):
+    monkeypatch.setattr(Owning, "ready", Owning.ready)
+    with register(Owning, schemes=["owning"]):
+        yield Owning
 
 
-@pytest.fixture
-def now():
-    """The real time, in whole seconds, at the start of an hour."""
-    return int(time.time()) // 3600 * 3600
+class Blocking:
+    """AsyncTimeseries with the verbs of Timeseries, so that one test serves both."""
+
+    def __init__(self, *args, **keywords):
+        self.runner = asyncio.Runner()
+        self.inner = self.call(AsyncTimeseries, *args, **keywords)
+        self.backend = self.inner.backend
+
+    def call(self, function, *args, **keywords):
+        async def main():
+            found = function(*args, **keywords)
+            if inspect.isasyncgen(found):
+                return [item async for item in found]
+            return await found if inspect.isawaitable(found) else found
+
+        return self.runner.run(main())
+
+    def __getattr__(self, name):
+        verb = getattr(self.inner, name)
+        return (lambda *args, **keywords: self.call(verb, *args, **keywords)) if callable(verb) else verb
+
+    def __repr__(self):
+        return repr(self.inner)
+
+
+@pytest.fixture(params=[Timeseries, Blocking], ids=["Timeseries", "AsyncTimeseries"])
+def colour(request):
+    """Make a Timeseries of either colour; what it opened is closed at the end."""
+    made = []
+
+    def make(client="memory://", intervals=INTERVALS, **keywords):
+        made.append(request.param(client, intervals=intervals, **keywords))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+        if isinstance(one, Blocking):
+            one.runner.close()

@@ -393,18 +393,3 @@ def test_a_hook_that_gives_no_callable_is_named(stage, answer):
 def test_a_wrapper_that_forgets_what_it_got_is_named(stage):
     with pytest.raises(PluginError, match=rf"the hook {stage} gave None"):
         everything(make(wrapper(lambda *_: None, stage)))
-
-
-# --- Whose plugins --------------------------------------------------------------------------------------------------
-
-
-def test_plugins_of_one_instance_are_not_those_of_another():
-    mine = make(plugin(lambda name, context: tagged("mine", name), "process_row"))
-    assert mine.get("a", "minute", 0) == {0: ["mine"]}
-    assert make().get("a", "minute", 0) == {0: [1]}
-
-
-def test_one_plugin_may_serve_several_instances():
-    shared = plugin(lambda name, context: tagged("shared", name), "process_row")
-    for series in (make(shared), make(shared)):
-        assert series.get("a", "minute", 0) == {0: ["shared"]}

@@ -218,3 +218,11 @@ def test_what_is_no_plugin_is_refused(bad):
 def test_any_iterable_of_plugins_will_do():
     series = Timeseries("memory://", intervals=INTERVALS, plugins=iter([Mine()]))
     assert series.get("a", "minute", 0, transform="who") == {0: "mine"}
+
+
+def test_plugins_of_one_instance_are_not_those_of_another():
+    mine = Mine()
+    for _ in range(2):
+        assert ask("who", mine) == "mine"
+    with pytest.raises(ValueError, match="nobody knows 'who'"):
+        ask("who")
