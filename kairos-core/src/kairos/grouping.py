@@ -6,7 +6,7 @@ thousand points that fall into five hundred buckets are five hundred cells in on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import gcd
 from typing import Any, TypeAlias
 
@@ -86,25 +86,33 @@ class Grouping:
         before it if negative (semantics 3.1). Anything wrong is an `InvalidValue` that names it.
         """
         gathered: dict[tuple[str, str, int, int | None], list[Any]] = {}
-        names: set[str] = set()
-        targets_of: dict[int, list[tuple[str, int, int | None]]] = {}
-        count, grain = 0, self._grain
+        accept, plainly, grain = self.accept, self.write_func is None, self._grain
+        count, last = 0, None
+        targets: list[tuple[str, int, int | None]] = []
+        cells_of: dict[str, list[list[Any]]] = {}  # of the current grain: for each name the cells that it adds to
         for name, given, timestamp in points:
-            if name not in names:
-                names.add(check_name(name, "name", self.max_name_bytes))
             seconds = now if timestamp is None else to_seconds(timestamp)
-            if (targets := targets_of.get(seconds // grain)) is None:
-                targets = targets_of[seconds // grain] = self._targets(seconds, extra)
-            values = self._values(name, given)
+            if seconds // grain != last:
+                targets, last, cells_of = self._targets(seconds, extra), seconds // grain, {}
+            if type(name) is not str or name not in cells_of:
+                check_name(name, "name", self.max_name_bytes)
+            values: Sequence[Any]
+            if plainly and type(given) in ATOMS:
+                try:
+                    values = (accept(given),)
+                except InvalidValue as error:
+                    raise self._named(name, error) from error
+            else:
+                values = self._values(name, given)
+                if not values:
+                    continue
+            if (cells := cells_of.get(name)) is None:
+                cells = cells_of[name] = [gathered.setdefault((name, *target), []) for target in targets]
+            for cell in cells:
+                cell.extend(values)
             count += len(values)
-            for interval, bucket, resolution in targets if values else ():
-                key = (name, interval, bucket, resolution)
-                if key in gathered:
-                    gathered[key] += values
-                else:
-                    gathered[key] = values.copy()
-        cells = list(self._cells(gathered, now))
-        return cells, Written(count, len(cells), len(gathered) - len(cells))
+        sent = list(self._cells(gathered, now))
+        return sent, Written(count, len(sent), len(gathered) - len(sent))
 
     def _values(self, name: str, given: Any) -> list[Any]:
         """The values of one point, each through write_func and then in the form that is stored."""

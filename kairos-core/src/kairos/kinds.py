@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from kairos.backend import Shape
 from kairos.errors import InvalidValue
-from kairos.values import INT64_MAX, INT64_MIN, canonical_key, show
+from kairos.values import FLOAT64_END, FLOAT64_MIN, INT64_MAX, INT64_MIN, canonical_key, show
 
 __all__ = ["KINDS", "TRANSFORMS", "Count", "Gauge", "Histogram", "Kind", "Series", "Set", "count_value"]
 
@@ -135,7 +135,11 @@ class Histogram(_Collection):
         return found
 
     def process_row(self, data: Any, read_func: ReadFunc) -> dict[Any, int]:
-        found: dict[Any, int] = {}
+        if read_func is None:
+            found = {canonical_key(value): n for value, n in data.items()}
+            if len(found) == len(data):
+                return found
+        found = {}
         for value, n in data.items():
             key = canonical_key(value)
             if read_func is not None:
@@ -255,7 +259,7 @@ def _last(rows: Iterable[Any]) -> Any:
 
 def count_value(total: Any) -> Any:
     """A sum as a count reads: an int if it is integral and within 64 bits, else as it is (semantics 3.5)."""
-    if isinstance(total, float) and total.is_integer() and INT64_MIN <= total < INT64_MAX:
+    if isinstance(total, float) and total.is_integer() and FLOAT64_MIN <= total < FLOAT64_END:
         return int(total)
     return total
 

@@ -38,6 +38,9 @@ __all__ = [
 
 INT64_MIN = -(2**63)
 INT64_MAX = 2**63 - 1
+# The same limits as floats: comparing a float with a large int is slow.
+FLOAT64_MIN = -(2.0**63)
+FLOAT64_END = 2.0**63
 
 ATOMS = frozenset({int, float, str, bytes, bool})
 """The types of nearly all values: immutable, and with nothing to unwrap."""
@@ -133,7 +136,7 @@ def canonical_key(value: Any) -> Any:  # noqa: PLR0911 - one return for each fam
         return value
     if kind is float:
         if value.is_integer():
-            return int(value) if INT64_MIN <= value < INT64_MAX else value
+            return int(value) if FLOAT64_MIN <= value < FLOAT64_END else value
         if value != value:  # noqa: PLR0124 - the test for NaN
             raise InvalidValue("NaN cannot be a histogram key or a set member, since it equals nothing")
         return value
