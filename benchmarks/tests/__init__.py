@@ -1,0 +1,1 @@
+"""The benchmarks work and tell the truth; how fast anything is decides no test."""
