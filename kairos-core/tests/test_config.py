@@ -22,7 +22,7 @@ def make(intervals=MINUTE, client="memory://", **keywords):
 
 
 def resolution_of(step, resolution):
-    config = make({"x": {"step": step, "resolution": resolution}})._plan.config
+    config = make({"x": {"step": step, "resolution": resolution}})._operations.plan.config
     return config.intervals["x"].resolution
 
 
@@ -50,7 +50,7 @@ def test_bad_steps_name_their_path_and_their_value(steps):
 
 @pytest.mark.parametrize("steps", [None, 1, 10**9])
 def test_good_steps(steps):
-    assert make({"minute": {"step": 60, "steps": steps}})._plan.config.intervals["minute"].steps == steps
+    assert make({"minute": {"step": 60, "steps": steps}})._operations.plan.config.intervals["minute"].steps == steps
 
 
 def test_a_missing_step_is_named():
@@ -252,7 +252,7 @@ def test_any_mapping_will_do():
         UserDict({"minute": UserDict(step=60)}),
         MappingProxyType({"minute": MappingProxyType({"step": 60})}),
     ):
-        assert "minute" in make(intervals)._plan.config.intervals
+        assert "minute" in make(intervals)._operations.plan.config.intervals
 
 
 def test_an_unknown_keyword_is_named():

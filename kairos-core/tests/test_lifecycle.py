@@ -209,6 +209,7 @@ with register(Blocking, schemes=["blocking"]):
     locked.wait()
     child = os.fork()
     if child == 0:
+        signal.alarm(20)
         assert [one.backend.forked for one in (blocking, closed, awaiting)] == [1, 0, 1]
         blocking.insert("a", timestamp=0)
         assert asyncio.run(use(awaiting)) == {0: 4}

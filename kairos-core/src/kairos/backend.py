@@ -98,7 +98,7 @@ class Capabilities:
 class StoreConfig:
     """What a backend needs to know of the configuration.
 
-    ``prefix`` (never with a trailing colon) and ``type`` are the namespace, to be kept apart from any other.
+    ``prefix`` (without the one colon that may end it) and ``type`` are the namespace, to be kept apart from any other.
     ``value_type`` is what the user gave, None for the backend's default. With ``create=False`` no table, collection,
     keyspace or index may be made. ``client_config`` are keywords for the driver's constructor, ``options`` the
     constructor's keywords that the core does not know: structure them with `kairos.config.structure`.

@@ -16,7 +16,7 @@ from kairos.errors import ConfigurationError
 from kairos.kinds import KINDS, Kind
 from kairos.plans import Interval
 from kairos.steps import Step, parse_step
-from kairos.values import check_name, show
+from kairos.values import check_name, is_positive_int, show
 
 __all__ = ["IntervalConfig", "Positive", "SeriesConfig", "normal_prefix", "structure"]
 
@@ -38,8 +38,8 @@ def _strict(expected: type) -> Callable[[Any, Any], Any]:
 
 
 def _positive(value: Any, _: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return value
+    if is_positive_int(value):
+        return int(value)
     raise ValueError(f"expected a positive int, not {show(value)}")
 
 
@@ -74,8 +74,9 @@ def _explain(error: BaseException, path: str) -> list[str]:
         return found
     if isinstance(error, ForbiddenExtraKeysError):
         known = ", ".join(attribute.name for attribute in fields(error.cl))
+        besides = "" if path else " besides the keywords of Timeseries"
         return [
-            f"{_join(path, str(key))}: unknown key; expected {f'one of {known}' if known else 'none'}"
+            f"{_join(path, str(key))}: unknown key; expected {f'one of {known}' if known else 'none'}{besides}"
             for key in sorted(error.extra_fields, key=str)
         ]
     if isinstance(error, KeyError):
@@ -133,7 +134,7 @@ class SeriesConfig:
         for key, function in (("read_func", read_func), ("write_func", write_func), ("clock", clock)):
             if not (callable(function) or (function is None and key != "clock")):
                 raise ConfigurationError(f"{key}: expected a callable, not {show(function)}")
-        if not isinstance(max_buckets, int) or isinstance(max_buckets, bool) or max_buckets <= 0:
+        if not is_positive_int(max_buckets):
             raise ConfigurationError(f"max_buckets: expected a positive int, not {show(max_buckets)}")
         return cls(
             kind=KINDS[type],
@@ -150,9 +151,9 @@ def _intervals(given: object) -> dict[str, Interval]:
     if not isinstance(given, Mapping) or not given:
         raise ConfigurationError(f"intervals: expected a mapping with at least one interval, not {show(given)}")
     found = {}
-    for name, mapping in given.items():
+    for given_name, mapping in given.items():
         try:
-            check_name(name, "interval", None)
+            name = check_name(given_name, "interval", None)
         except ValueError as error:
             raise ConfigurationError(f"intervals: {error}") from None
         found[name] = structure(IntervalConfig, mapping, f"intervals[{name!r}]").interval(name)

@@ -8,14 +8,16 @@ yields an awaitable, which is awaited first. Errors are raised inside the flow, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from inspect import isawaitable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Protocol
 
-__all__ = ["arun", "run"]
+from attrs import define
 
-T = TypeVar("T")
+__all__ = ["Awaiting", "Blocking", "Colour", "arun", "run"]
 
 
 def run(flow: Any) -> Any:
@@ -28,6 +30,10 @@ def run(flow: Any) -> Any:
             reply = flow.send(reply)
     except StopIteration as stop:
         return stop.value
+    except RuntimeError as error:
+        if isinstance(error.__cause__, StopIteration):  # a user's callable raised it; a generator may not let it out
+            raise error.__cause__ from None
+        raise
 
 
 async def arun(flow: Any) -> Any:
@@ -54,3 +60,57 @@ async def arun(flow: Any) -> Any:
                 resume, argument = flow.throw, error
     except StopIteration as stop:
         return stop.value
+
+
+class Colour(Protocol):
+    """How a Timeseries calls its backend."""
+
+    asynchronous: ClassVar[bool]
+
+    def execute(self, verb: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
+        """Carry out a verb of the backend: its value, or an awaitable of it."""
+
+    def after_fork(self) -> None:
+        """Forget what belongs to the parent."""
+
+    def close(self) -> None:
+        """Give back what was needed to call the backend."""
+
+
+class Blocking:
+    """Every call blocks."""
+
+    asynchronous: ClassVar[bool] = False
+
+    def execute(self, verb: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
+        return run(verb(*args, **keywords))
+
+    def after_fork(self) -> None:
+        return None
+
+    def close(self) -> None:
+        return None
+
+
+@define(eq=False)
+class Awaiting:
+    """Every call is awaited; a backend that only blocks does so in one worker thread."""
+
+    asynchronous: ClassVar[bool] = True
+    in_thread: bool
+    _worker: ThreadPoolExecutor | None = None
+
+    def execute(self, verb: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
+        if not self.in_thread:
+            return arun(verb(*args, **keywords))
+        if self._worker is None:
+            self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kairos")
+        call = copy_context().run
+        return asyncio.get_running_loop().run_in_executor(self._worker, call, lambda: run(verb(*args, **keywords)))
+
+    def after_fork(self) -> None:
+        self._worker = None  # its thread is the parent's
+
+    def close(self) -> None:
+        if self._worker is not None:
+            self._worker.shutdown(wait=False)

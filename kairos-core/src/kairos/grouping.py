@@ -6,20 +6,25 @@ thousand points that fall into five hundred buckets are five hundred cells in on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from math import gcd
 from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
 from kairos.errors import ConfigurationError, InvalidValue
+from kairos.flows import run
 from kairos.kinds import Count, Kind, count_increment
 from kairos.plans import Cell, Interval, Written
 from kairos.steps import DAY, FixedStep
-from kairos.timestamps import to_seconds
+from kairos.timestamps import MAX_TIME, MIN_TIME, to_seconds
 from kairos.values import ATOMS, ValueType, canonical_key, check_name, expand, plain, show
 
 __all__ = ["Grouping", "Point", "acceptor", "points_of"]
+
+# After how many points the event loop gets a turn: a few milliseconds.
+_TURN = 2_000
 
 Point: TypeAlias = tuple[Any, Any, Any]
 """(name, value or collection of values, timestamp or None), as given by the user."""
@@ -53,6 +58,8 @@ def acceptor(kind: Kind, stored: ValueType, given: object, *, float_counts: bool
         floats = float_counts and (given is None or stored.name != "int")
         return lambda value: count_increment(plain(value), floats=floats)
     accept, keyed = stored.accept, kind.keyed
+    if keyed and stored.name == "any":
+        accept = lambda value: value  # noqa: E731 - a key is hashable, and a copy of it could be another key
 
     def accept_value(value: Any) -> Any:
         if type(value) not in ATOMS:
@@ -85,23 +92,32 @@ class Grouping:
         """The cells to send and the account of them. ``extra`` further intervals are written after each point, or
         before it if negative (semantics 3.1). Anything wrong is an `InvalidValue` that names it.
         """
+        result: tuple[list[Cell], Written] = run(self.flow(points, now=now, extra=extra))
+        return result
+
+    def flow(  # noqa: C901 - the hot loop: a call for each point would cost more than the branches
+        self, points: Iterable[Point], *, now: int, extra: int = 0
+    ) -> Generator[None, None, tuple[list[Cell], Written]]:
+        """`group`, giving the event loop a turn now and then."""
         gathered: dict[tuple[str, str, int, int | None], list[Any]] = {}
         accept, plainly, grain = self.accept, self.write_func is None, self._grain
         count, last = 0, None
         targets: list[tuple[str, int, int | None]] = []
         cells_of: dict[str, list[list[Any]]] = {}  # of the current grain: for each name the cells that it adds to
-        for name, given, timestamp in points:
+        for turn, (name, given, timestamp) in enumerate(points):
+            if turn % _TURN == _TURN - 1:
+                yield
             seconds = now if timestamp is None else to_seconds(timestamp)
             if seconds // grain != last:
                 targets, last, cells_of = self._targets(seconds, extra), seconds // grain, {}
             if type(name) is not str or name not in cells_of:
-                check_name(name, "name", self.max_name_bytes)
+                name = check_name(name, "name", self.max_name_bytes)  # noqa: PLW2901 - a subclass of str becomes a str
             values: Sequence[Any]
             if plainly and type(given) in ATOMS:
                 try:
                     values = (accept(given),)
                 except InvalidValue as error:
-                    raise self._named(name, error) from error
+                    raise self._named(name, error) from None
             else:
                 values = self._values(name, given)
                 if not values:
@@ -111,7 +127,12 @@ class Grouping:
             for cell in cells:
                 cell.extend(values)
             count += len(values)
-        sent = list(self._cells(gathered, now))
+        sent: list[Cell] = []
+        left = self._cells(gathered, now)
+        while part := list(islice(left, _TURN)):
+            sent += part
+            if len(part) == _TURN:
+                yield
         return sent, Written(count, len(sent), len(gathered) - len(sent))
 
     def _values(self, name: str, given: Any) -> list[Any]:
@@ -123,13 +144,13 @@ class Grouping:
         try:
             return [accept(value) for value in values]
         except InvalidValue as error:
-            raise self._named(name, error) from error
+            raise self._named(name, error) from None
 
     def _expand(self, name: str, given: object) -> list[Any]:
         try:
             values = expand(given, ordered=self.kind.ordered)
         except InvalidValue as error:
-            raise self._named(name, error) from error
+            raise self._named(name, error) from None
         if any(value is None for value in values):
             raise self._named(name, InvalidValue("None is not a value"))
         return values
@@ -146,6 +167,8 @@ class Grouping:
             found.append((name, bucket, None if fine is None else fine.bucket(seconds)))
             for by in range(1, extra + 1) if extra > 0 else range(-1, extra - 1, -1):
                 further = step.shift(bucket, by)
+                if not MIN_TIME <= step.start(further) <= MAX_TIME:
+                    raise InvalidValue(f"intervals: {extra} intervals of {show(name)} leave the years 1 to 9999")
                 found.append((name, further, None if fine is None else fine.bucket(step.start(further))))
         return found
 
@@ -162,5 +185,5 @@ class Grouping:
             try:
                 payload = reduce(values)
             except InvalidValue as error:
-                raise self._named(name, InvalidValue(f"in interval {show(interval)} {error}")) from error
+                raise self._named(name, InvalidValue(f"in interval {show(interval)} {error}")) from None
             yield Cell(name, interval, bucket, resolution, payload, expiries[interval, bucket])

@@ -49,7 +49,8 @@ hookimpl = pluggy.HookimplMarker("kairos")
 class HookContext:
     """What a hook knows when it is asked.
 
-    ``query`` is what the call asks for, before its range is clipped to what is visible. ``kind`` is the name of the
+    ``query`` is what the call asks for, before its range is clipped to what is visible (under `iterate`, whose range is
+    not known yet, the bucket of now). ``kind`` is the name of the
     type. ``scheme`` is the URL scheme, or the package of the client, by which the backend was found. ``default`` is
     the callable that is used if no plugin has another: the keyword's (then ``by_keyword`` is True, and no plugin goes
     before it), else the built-in one; None if there is none.

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from kairos.backend import Shape
 from kairos.errors import InvalidValue
-from kairos.values import FLOAT64_END, FLOAT64_MIN, INT64_MAX, INT64_MIN, canonical_key, show
+from kairos.values import FLOAT64_END, FLOAT64_MIN, INT64_MAX, INT64_MIN, canonical_key, exact_sum, show
 
 __all__ = ["KINDS", "TRANSFORMS", "Count", "Gauge", "Histogram", "Kind", "Series", "Set", "count_value"]
 
@@ -66,7 +66,8 @@ class Kind(ABC):
 def _total(values: Sequence[Any]) -> Any:
     """The sum; of floats without the loss of repeated rounding, of ints exactly."""
     if any(isinstance(value, float) for value in values):
-        with suppress(OverflowError):  # of an intermediate sum: what is past the range of a float reads inf
+        # Of infinities, and of an intermediate sum past the range of a float, the plain sum is inf or NaN.
+        with suppress(OverflowError, ValueError):
             return math.fsum(values)
     return sum(values)
 
@@ -208,9 +209,13 @@ class Count(_Scalar):
     def reduce(self, values: list[Any]) -> Any:
         if len(values) == 1:
             return values[0]
-        total = _total(values)
-        if isinstance(total, float) and not math.isfinite(total):
-            raise InvalidValue("the sum of these values is past the range of a float")
+        if all(isinstance(value, int) for value in values):
+            total = sum(values)
+        else:
+            try:
+                total = exact_sum(*values)
+            except OverflowError:
+                raise InvalidValue("the sum of these values is past the range of a float") from None
         if isinstance(total, int) and not INT64_MIN <= total <= INT64_MAX:
             raise InvalidValue(f"the sum {total} of these values is past 64 bits")
         return total
@@ -261,6 +266,8 @@ def count_value(total: Any) -> Any:
     """A sum as a count reads: an int if it is integral and within 64 bits, else as it is (semantics 3.5)."""
     if isinstance(total, float) and total.is_integer() and FLOAT64_MIN <= total < FLOAT64_END:
         return int(total)
+    if isinstance(total, int) and not INT64_MIN <= total <= INT64_MAX:
+        return float(total)
     return total
 
 

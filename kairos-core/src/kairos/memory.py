@@ -20,7 +20,7 @@ from kairos.backend import Backend, Capabilities, Shape, StoreConfig
 from kairos.config import structure
 from kairos.errors import ConfigurationError, CountOverflow
 from kairos.plans import Batch, Bounds, Cell, Cutoffs, Expiry, Query, Rows, Selector
-from kairos.values import INT64_MAX, INT64_MIN, show, snapshot
+from kairos.values import INT64_MAX, INT64_MIN, exact_sum, snapshot
 
 __all__ = ["MemoryBackend", "MemoryStore"]
 
@@ -69,8 +69,8 @@ class MemoryBackend(Backend):
     def open(cls, target: Any, config: StoreConfig, *, asynchronous: bool) -> Self:  # noqa: ARG003 - serves both
         if isinstance(target, MemoryStore):
             return cls(target, config)
-        if not isinstance(target, str):
-            raise ConfigurationError(f"client: expected a MemoryStore or a memory:// URL, not {show(target)}")
+        if not (isinstance(target, str) and "://" in target):
+            raise ConfigurationError("client: expected a MemoryStore or a URL memory:// or memory://name")
         name = target.partition("://")[2]
         return cls(cls._shared.setdefault(name, MemoryStore()) if name else MemoryStore(), config)
 
@@ -91,7 +91,7 @@ class MemoryBackend(Backend):
                 row = space.setdefault(name, {}).setdefault(interval, {}).setdefault(bucket, {})
                 slot = row.get(resolution)
                 if slot is None:
-                    row[resolution] = _Slot(_COPY[self._shape](payload), expires_at)
+                    row[resolution] = _Slot(_NEW[self._shape](payload), expires_at)
                 else:
                     slot.data = add(slot.data, payload)
                     slot.expires_at = expires_at
@@ -116,14 +116,14 @@ class MemoryBackend(Backend):
                 return [self._copy(value) for value in stored]
             if self._shape is Shape.REGISTER:
                 return self._copy(stored)
-        return _COPY[self._shape](stored)
+        return _READ[self._shape](stored)
 
     def adapt(self, fetch: Callable[..., Any]) -> Callable[[Query], Rows]:
         def read(query: Query) -> Rows:
             end = None if query.single else query.last
             name_of = query.interval.name
             rows = self.read(query)
-            return {name: fetch(rows[name], name, name_of, query.first, end) for name in query.names}
+            return {name: fetch(rows[name], name, name_of, query.first, end) or {} for name in query.names}
 
         return read
 
@@ -230,11 +230,15 @@ def _check_counts(space: Space, cells: Sequence[Cell]) -> None:
     """Refuse the batch before any of it is added, if a count would leave 64 bits."""
     for name, interval, bucket, resolution, payload, _ in cells:
         slot = space.get(name, {}).get(interval, {}).get(bucket, {}).get(resolution)
-        total = payload if slot is None else slot.data + payload
-        if isinstance(total, float) and not isfinite(total):
-            raise CountOverflow(f"count {name!r} in interval {interval!r} would be past the range of a float")
-        if isinstance(total, int) and not INT64_MIN <= total <= INT64_MAX:
-            raise CountOverflow(f"count {name!r} in interval {interval!r} would be {total}, which is past 64 bits")
+        ints, floats = _add_counter((0, 0.0) if slot is None else slot.data, payload)
+        if not (INT64_MIN <= ints <= INT64_MAX and isfinite(floats)):
+            raise CountOverflow(f"count {name!r} in interval {interval!r} would be past 64 bits")
+
+
+def _add_counter(old: tuple[int, float], new: float) -> tuple[int, float]:
+    """A counter is kept as the exact sum of its ints and the sum of its floats."""
+    ints, floats = old
+    return (ints + new, floats) if isinstance(new, int) else (ints, floats + new)
 
 
 def _add_counters(old: dict[Any, int], new: Mapping[Any, int]) -> dict[Any, int]:
@@ -256,14 +260,21 @@ def _add_set(old: set[Any], new: set[Any]) -> set[Any]:
 _ADD: Mapping[Shape, Callable[[Any, Any], Any]] = {
     Shape.LIST: _add_list,
     Shape.COUNTERS: _add_counters,
-    Shape.COUNTER: lambda old, new: old + new,
+    Shape.COUNTER: _add_counter,
     Shape.REGISTER: lambda old, new: new,  # noqa: ARG005 - a register keeps what came last
     Shape.SET: _add_set,
 }
-_COPY: Mapping[Shape, Callable[[Any], Any]] = {
+_NEW: Mapping[Shape, Callable[[Any], Any]] = {
     Shape.LIST: list,
     Shape.COUNTERS: dict,
-    Shape.COUNTER: lambda number: number,
+    Shape.COUNTER: lambda payload: _add_counter((0, 0.0), payload),
+    Shape.REGISTER: lambda value: value,
+    Shape.SET: set,
+}
+_READ: Mapping[Shape, Callable[[Any], Any]] = {
+    Shape.LIST: list,
+    Shape.COUNTERS: dict,
+    Shape.COUNTER: lambda sums: exact_sum(*sums) if sums[1] else sums[0],
     Shape.REGISTER: lambda value: value,
     Shape.SET: set,
 }

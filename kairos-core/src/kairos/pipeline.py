@@ -148,10 +148,15 @@ class Pipeline:
     transform: Transform | None
     no_data_func: Stage | None
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether a bucket reads as one data, rather than as its resolution buckets."""
+        return self.interval.resolution is None or self.condense is not None
+
     def items(self, rows: Rows, first: int, last: int) -> Iterator[tuple[int, Any]]:
         """What ``get`` gives for each bucket of a range, in order: (timestamp, data)."""
         for bucket in self.interval.step.range(first, last):
-            if self.interval.resolution is None or self.condense is not None:
+            if self.is_whole:
                 _, data = self._whole(rows, bucket)
                 yield (
                     self.interval.step.start(bucket),
@@ -172,7 +177,7 @@ class Pipeline:
             start = step.start(first)
             data = self.collapse(found) if found else self._nothing()
             return {start: self._final(data, lambda: step.start(step.shift(last, 1)) - start)}
-        if self.interval.resolution is None or self.condense is not None:
+        if self.is_whole:
             return dict(self.items(rows, first, last))
         return {step.start(bucket): dict(self._parts(rows, bucket)) for bucket in step.range(first, last)}
 
@@ -213,7 +218,7 @@ class Pipeline:
 
     def _cells(self, rows: Rows, name: str, bucket: int) -> dict[Any, Any]:
         """The processed cells of a bucket. What an earlier configuration stored in another way is passed over."""
-        cells = rows.get(name, {}).get(bucket)
+        cells = (rows.get(name) or {}).get(bucket)
         if not cells:
             return {}
         if self.interval.resolution is None:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from attrs import evolve, frozen
 
-from kairos.backend import Backend, StoreConfig
+from kairos.backend import Backend
 from kairos.config import SeriesConfig, structure
-from kairos.errors import ConfigurationError, InvalidValue, UnknownInterval, UnsupportedOperation
-from kairos.grouping import Grouping, acceptor
+from kairos.errors import InvalidValue, UnknownInterval, UnsupportedOperation
+from kairos.flows import Colour
+from kairos.grouping import Grouping
 from kairos.hookspecs import HookContext
 from kairos.pipeline import Pipeline, Stages, resolve
 from kairos.plans import Expiry, Interval, Query, Selector, Span
 from kairos.plugins import Plugins
-from kairos.registry import find_backend
 from kairos.timestamps import to_seconds
-from kairos.values import check_name, show
+from kairos.values import check_name, is_positive_int, show
 
 __all__ = ["Planner", "Reading"]
 
@@ -46,63 +47,15 @@ class Planner:
     scheme: str
     plugins: Plugins
     grouping: Grouping
-    asynchronous: bool
-
-    @classmethod
-    def open(
-        cls,
-        client: object,
-        config: SeriesConfig,
-        *,
-        asynchronous: bool,
-        plugins: Iterable[object],
-        value_type: object,
-        client_config: object,
-        create: object,
-        options: Mapping[str, Any],
-    ) -> Planner:
-        """Find the plugins and the backend and open it, without any I/O."""
-        if not isinstance(create, bool):
-            raise ConfigurationError(f"create: expected True or False, not {show(create)}")
-        if client_config is None:
-            client_config = {}
-        elif not (isinstance(client, str) and isinstance(client_config, Mapping)):
-            raise ConfigurationError("client_config: a mapping, taken only where the client is a URL")
-        hooks = Plugins.load(plugins)
-        found, scheme = find_backend(client)
-        store = StoreConfig(
-            prefix=config.prefix,
-            type=config.kind.name,
-            shape=config.kind.shape,
-            intervals=config.intervals,
-            value_type=value_type,
-            create=create,
-            client_config=dict(client_config),
-            options=options,
-        )
-        backend = found.open(client, store, asynchronous=asynchronous)
-        if config.kind.shape not in backend.shapes:
-            raise ConfigurationError(f"type: {config.kind.name} is not a type that {found.__name__} can store")
-        limits = backend.capabilities
-        for name in config.intervals:
-            try:
-                check_name(name, "interval", limits.max_name_bytes)
-            except InvalidValue as error:
-                raise ConfigurationError(f"intervals: {error}") from None
-        grouping = Grouping(
-            kind=config.kind,
-            intervals=config.intervals,
-            accept=acceptor(config.kind, backend.value_type, value_type, float_counts=limits.float_counts),
-            write_func=config.write_func,
-            max_name_bytes=limits.max_name_bytes,
-        )
-        return cls(
-            config=config, backend=backend, scheme=scheme, plugins=hooks, grouping=grouping, asynchronous=asynchronous
-        )
+    colour: Colour
 
     def now(self) -> int:
         """The clock, in whole seconds."""
-        return to_seconds(self.config.clock())
+        reading = self.config.clock()
+        try:
+            return to_seconds(reading)
+        except InvalidValue as error:
+            raise InvalidValue(f"clock: {error}") from None
 
     def cutoffs(self, now: int) -> dict[str, int | None]:
         """The first visible bucket of every configured interval."""
@@ -166,16 +119,13 @@ class Planner:
         *,
         stages: Stages,
         now: int,
-        execute: Callable[..., Any],
         options: Mapping[str, Any],
     ) -> Reading:
-        """A call of ``get``, ``series`` or ``iterate``, with every stage resolved. ``execute`` carries out a verb of
-        the backend in the Timeseries's colour.
-        """
+        """A call of ``get``, ``series`` or ``iterate``, with every stage resolved."""
 
         def adapt(fetch: Callable[..., Any]) -> Callable[[Query], Any]:
             adapted = self.backend.adapt(fetch)
-            return lambda asked: execute(adapted, asked)
+            return lambda asked: self.colour.execute(adapted, asked)
 
         query = Query(
             names=self.names(name),
@@ -189,8 +139,8 @@ class Planner:
             query=query,
             kind=self.config.kind.name,
             scheme=self.scheme,
-            asynchronous=self.asynchronous,
-            default=lambda asked: execute(self.backend.read, asked),
+            asynchronous=self.colour.asynchronous,
+            default=lambda asked: self.colour.execute(self.backend.read, asked),
             adapt=adapt,
         )
         pipeline = resolve(
@@ -239,12 +189,18 @@ class Planner:
 
 
 def _positive(key: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+    if not is_positive_int(value):
         raise InvalidValue(f"{key}: expected a positive int, not {show(value)}")
 
 
 def _times(start: Any, end: Any) -> tuple[int | None, int | None]:
     low, high = (None if time is None else to_seconds(time) for time in (start, end))
-    if low is not None and high is not None and low > high:
+    if low is not None and high is not None and (low > high or (low == high and _is_after(start, end))):
         raise InvalidValue(f"start {show(start)} is after end {show(end)}")
     return low, high
+
+
+def _is_after(start: Any, end: Any) -> bool:
+    """Whether one time is after another within the same second."""
+    exact = [time.timestamp() if isinstance(time, datetime) else time for time in (start, end)]
+    return bool(exact[0] > exact[1])

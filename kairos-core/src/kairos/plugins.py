@@ -87,25 +87,25 @@ class Plugins:
         made._manager.add_hookspecs(hookspecs)
         for name, plugin in _installed():
             made._register(plugin, name)
-        for plugin in extra:
-            made._register(plugin)
+        for number, plugin in enumerate(extra):
+            shown = getattr(plugin, "__name__", type(plugin).__qualname__)
+            made._register(plugin, f"{shown} (plugins[{number}])")
         # Of two that want to be first the later one is, and of two that want to be last as well: so no plugin comes
         # before what the caller wrote, nor after what is built in.
         made._manager.register(_Keyword(), "keywords of the call")
         made._manager.register(_BuiltIn(), "built-in stages")
         return made
 
-    def _register(self, plugin: object, name: str | None = None) -> None:
-        shown = name or getattr(plugin, "__name__", None) or type(plugin).__name__
+    def _register(self, plugin: object, name: str) -> None:
         try:
             if isinstance(plugin, type):
                 plugin = plugin()
             self._manager.register(plugin, name)
             self._manager.check_pending()
         except (pluggy.PluginValidationError, ValueError, TypeError) as error:
-            raise PluginError(f"plugin {shown!r} cannot be used: {error}") from error
+            raise PluginError(f"plugin {name!r} cannot be used: {error}") from error
         if not self._manager.get_hookcallers(plugin):
-            raise PluginError(f"plugin {shown!r} has no function that is marked by kairos.hookimpl")
+            raise PluginError(f"plugin {name!r} has no function that is marked by kairos.hookimpl")
 
     def resolve(self, stage: str, context: HookContext) -> Any:
         """The callable for a stage, asked of all plugins; None only if there is no default and no plugin has one."""

@@ -20,6 +20,8 @@ from typing import ClassVar
 
 from attrs import field, frozen
 
+from kairos.values import is_positive_int
+
 __all__ = ["CalendarStep", "Daily", "FixedStep", "Monthly", "Step", "Weekly", "Yearly", "parse_step"]
 
 DAY = 86_400
@@ -92,7 +94,7 @@ class FixedStep(Step):
 
     @length.validator
     def _check(self, _: object, value: object) -> None:
-        if type(value) is not int or value <= 0:
+        if not is_positive_int(value):
             raise ValueError(f"expected a positive int of seconds, not {value!r}")
 
     @property

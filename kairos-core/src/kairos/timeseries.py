@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Coroutine, Generator
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypeVar
 
 from kairos.backend import Flow
 from kairos.flows import arun, run
@@ -16,10 +15,15 @@ from kairos.verbs import Verbs
 
 __all__ = ["AsyncTimeseries", "Timeseries"]
 
+T = TypeVar("T")
+Awaited: TypeAlias = Coroutine[Any, Any, T]
+Item: TypeAlias = tuple[int, Any]
 Properties: TypeAlias = dict[str, dict[str, int]]
+# After how many items of `iterate` the event loop gets a turn.
+_TURN = 1_000
 
 
-class Timeseries(Verbs[Written, dict[int, Any], list[str], Properties, int, None, Iterator[tuple[int, Any]]]):
+class Timeseries(Verbs[Written, dict[int, Any], list[str], Properties, int, None, Generator[Item, None, None]]):
     """A time series in a store, through a blocking client or a URL.
 
     ``Timeseries(client_or_url, type='count', intervals={'minute': {'step': 60, 'steps': 240}})``
@@ -30,15 +34,13 @@ class Timeseries(Verbs[Written, dict[int, Any], list[str], Properties, int, None
     def _run(self, flow: Flow[Any]) -> Any:
         return run(flow)
 
-    def _execute(self, verb: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
-        return run(verb(*args, **keywords))
-
-    def _iterate(self, reading: Reading) -> Iterator[tuple[int, Any]]:
-        for window in run(self._windows(reading)):
-            rows = run(self._rows(window))
-            yield from window.pipeline.items(rows, window.query.first, window.query.last)
+    def _iterate(self, reading: Reading) -> Generator[Item, None, None]:
+        scan = run(self._operations.scan(reading))
+        while not scan.done:
+            yield from run(self._operations.advance(scan))
 
     def __enter__(self) -> Self:
+        self._operations.check_open()
         return self
 
     def __exit__(
@@ -49,50 +51,36 @@ class Timeseries(Verbs[Written, dict[int, Any], list[str], Properties, int, None
 
 class AsyncTimeseries(
     Verbs[
-        Awaitable[Written],
-        Awaitable[dict[int, Any]],
-        Awaitable[list[str]],
-        Awaitable[Properties],
-        Awaitable[int],
-        Awaitable[None],
-        AsyncIterator[tuple[int, Any]],
+        Awaited[Written],
+        Awaited[dict[int, Any]],
+        Awaited[list[str]],
+        Awaited[Properties],
+        Awaited[int],
+        Awaited[None],
+        AsyncGenerator[Item, None],
     ]
 ):
     """A time series in a store, through an asynchronous client or a URL: every verb of `Timeseries`, to be awaited.
 
-    ``iterate`` is an asynchronous iterator. A backend that only blocks is kept out of the event loop: its verbs run one
-    after the other in a worker thread.
+    ``iterate`` is an asynchronous generator. A backend that only blocks is kept out of the event loop: its verbs run
+    one after the other in a worker thread.
     """
 
     _asynchronous = True
-    _worker: ThreadPoolExecutor | None = None
 
     def _run(self, flow: Flow[Any]) -> Any:
         return arun(flow)
 
-    def _execute(self, verb: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
-        if not self.backend.blocking:
-            return arun(verb(*args, **keywords))
-        if self._worker is None:
-            self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kairos")
-        return asyncio.get_running_loop().run_in_executor(self._worker, lambda: run(verb(*args, **keywords)))
-
-    def _after_fork(self) -> None:
-        self._worker = None  # its thread is the parent's
-        super()._after_fork()
-
-    def _close(self) -> Flow[None]:
-        yield from super()._close()
-        if self._worker is not None:
-            self._worker.shutdown(wait=False)
-
-    async def _iterate(self, reading: Reading) -> AsyncIterator[tuple[int, Any]]:
-        for window in await arun(self._windows(reading)):
-            rows = await arun(self._rows(window))
-            for item in window.pipeline.items(rows, window.query.first, window.query.last):
+    async def _iterate(self, reading: Reading) -> AsyncGenerator[Item, None]:
+        scan = await arun(self._operations.scan(reading))
+        while not scan.done:
+            for turn, item in enumerate(await arun(self._operations.advance(scan)), 1):
                 yield item
+                if turn % _TURN == 0:
+                    await asyncio.sleep(0)
 
     async def __aenter__(self) -> Self:
+        self._operations.check_open()
         return self
 
     async def __aexit__(

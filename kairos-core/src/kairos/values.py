@@ -29,7 +29,9 @@ __all__ = [
     "ValueType",
     "canonical_key",
     "check_name",
+    "exact_sum",
     "expand",
+    "is_positive_int",
     "plain",
     "show",
     "snapshot",
@@ -57,6 +59,11 @@ def show(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+def is_positive_int(value: object) -> bool:
+    """Whether a value is an int above zero, and not True."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
 def check_name(name: object, what: str, max_bytes: int | None) -> str:
     """A name of a series or an interval, or an `InvalidValue` that says what is wrong with it (semantics 2.3)."""
     if not isinstance(name, str) or not name:
@@ -69,7 +76,7 @@ def check_name(name: object, what: str, max_bytes: int | None) -> str:
         raise InvalidValue(f"{what} {show(name)} contains a lone surrogate") from None
     if max_bytes is not None and length > max_bytes:
         raise InvalidValue(f"{what} {show(name)} is {length} bytes long in UTF-8; this backend takes {max_bytes}")
-    return name
+    return str.__str__(name)
 
 
 # --- Expansion ------------------------------------------------------------------------------------------------------
@@ -120,6 +127,14 @@ def plain(value: Any) -> Any:
         if not isinstance(found, numpy.generic):
             return found
     raise InvalidValue(f"{show(value)} of type {type(value).__name__} has no exact Python value")
+
+
+def exact_sum(*numbers: Any) -> int | float:
+    """The exact sum of ints and floats: an int if it is integral and within 64 bits, else the nearest float."""
+    total = sum(map(Fraction, numbers), Fraction(0))
+    if total.denominator == 1 and INT64_MIN <= total <= INT64_MAX:
+        return int(total)
+    return float(total)
 
 
 # --- Canonical form -------------------------------------------------------------------------------------------------
@@ -209,8 +224,8 @@ def _float(value: Any) -> float:
         raise _refuse(value, "a float")
     try:
         found = float(value)
-    except (OverflowError, ValueError):
-        raise _refuse(value, "a float", "it is too large") from None
+    except (OverflowError, ValueError):  # too large, or a signaling NaN
+        raise _refuse(value, "a float that every store can hold") from None
     if not math.isfinite(found):
         raise _refuse(value, "a float that every store can hold")
     if found != value:
@@ -254,7 +269,11 @@ def _bytes(value: Any) -> bytes:
 
 
 def _bool(value: Any) -> bool:
-    if isinstance(value, (int, float, Decimal)) and value in (0, 1):
+    if (
+        isinstance(value, (int, float, Decimal))
+        and not (isinstance(value, Decimal) and value.is_nan())
+        and value in (0, 1)
+    ):
         return bool(value)
     raise _refuse(value, "a bool")
 
