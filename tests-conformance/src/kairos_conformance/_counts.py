@@ -113,12 +113,12 @@ class CountTests(SuiteBase):
         if not store.capabilities.float_counts:
             return
         ts = store.open("count")
-        for number in range(200):
+        for number in range(60):
             ts.insert("a", 0.1, timestamp=T0)
             ts.insert("b", 1 / 3 if number % 2 else -1 / 7, timestamp=T0)
         ts.insert("c", 1.1e-300, timestamp=T0)
-        assert ts.get("a", "minute", timestamp=T0) == {T0: pytest.approx(20, rel=1e-12)}
-        assert ts.get("b", "minute", timestamp=T0) == {T0: pytest.approx(100 / 3 - 100 / 7, rel=1e-12)}
+        assert ts.get("a", "minute", timestamp=T0) == {T0: pytest.approx(6, rel=1e-12)}
+        assert ts.get("b", "minute", timestamp=T0) == {T0: pytest.approx(10 - 30 / 7, rel=1e-12)}
         assert ts.get("c", "minute", timestamp=T0) == {T0: pytest.approx(1.1e-300, rel=1e-12, abs=0)}
 
     def test_zero_makes_the_bucket(self, store: Store) -> None:
@@ -138,7 +138,7 @@ class CountTests(SuiteBase):
             assert ts.delete(name) == 2
 
     @pytest.mark.parametrize(
-        "value", ["1", b"1", Decimal("1.5"), float("nan"), float("inf"), float("-inf"), object(), {}], ids=repr
+        "value", ["1", b"1", Decimal("1.5"), float("nan"), float("inf"), float("-inf"), 1j, {}], ids=repr
     )
     def test_what_is_no_number_is_refused(self, store: Store, value: Any) -> None:
         """A count grows by finite ints and floats only; anything else is a ValueError and nothing is written (semantics

@@ -190,12 +190,12 @@ class NamesTests(SuiteBase):
         for value, ts in enumerate(family, start=1):
             assert ts.list() == ["b:c", "c"]
             assert ts.get("c", "minute", timestamp=T0) == {T0: holding(kind, value)}
-        family[1].delete("c")
-        family[2].delete_all()
+        family[0].delete("c")
+        family[1].delete_all()
         if not store.expires_natively(kind):
-            family[3].expire()
-        assert [ts.list() for ts in family[:3]] == [["b:c", "c"], ["b:c"], []]
-        for value, ts in enumerate(family[3:], start=4):
+            family[2].expire()
+        assert [ts.list() for ts in family[:3]] == [["b:c"], [], ["b:c", "c"]]
+        for value, ts in enumerate(family[2:], start=3):
             assert ts.get("c", "minute", timestamp=T0) == {T0: holding(kind, value)}
             assert ts.properties("b:c") == {"minute": {"first": T0, "last": T0}}
 

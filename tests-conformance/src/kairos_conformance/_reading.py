@@ -181,9 +181,16 @@ class ReadingTests(SuiteBase):
         assert seen == []
         ts.series(["a", "b"], "minute", start=T0 - 600, end=T0 + 600)
         assert seen == [5]
-        rows: list[Any] = []
-        ts.series(["a", "b"], "hour", start=T0 - 7200, end=T0 + 7200, process_row=lambda row: rows.append(row) or row)
-        assert rows == [holding(kind, 5)]
+        for interval in BOTH:
+            rows: list[Any] = []
+            ts.series(
+                ["a", "b"],
+                interval,
+                start=T0 - 7200,
+                end=T0 + 7200,
+                process_row=lambda row, rows=rows: rows.append(row) or row,
+            )
+            assert rows == [holding(kind, 5)]
 
     @pytest.mark.parametrize(
         ("read_func", "expected"),

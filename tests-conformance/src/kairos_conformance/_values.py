@@ -286,10 +286,11 @@ class ValuesTests(SuiteBase):
         """
         ts = store.open(kind)
         ts.insert("a", [1, 2], timestamp=T0)
-        found = ts.get("a", "minute", timestamp=T0)
-        if kind != "gauge":
-            found[T0].clear()
-        found.clear()
+        for keywords in ({}, {"process_row": lambda row: row}):
+            found = ts.get("a", "minute", timestamp=T0, **keywords)
+            if kind != "gauge":
+                found[T0].clear()
+            found.clear()
         assert ts.get("a", "minute", timestamp=T0) == {T0: holding(kind, 1, 2)}
 
     @KEYED
