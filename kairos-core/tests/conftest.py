@@ -22,6 +22,8 @@ settings.load_profile("kairos-core")
 def pytest_make_parametrize_id(config, val, argname):
     """Tell 0 from '0', and keep an id short. Where a repr has an address, pytest finds an id that does not change."""
     shown = repr(val)
+    if isinstance(val, (set, frozenset)):  # whose repr has another order in another process
+        shown = f"{type(val).__name__} {sorted(val, key=repr)}"
     if type(val).__module__ != "builtins":
         shown = f"{type(val).__name__} {shown}"
     return None if " at 0x" in shown else shown[:40]

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from contextvars import ContextVar
 from itertools import pairwise
 
 import pytest
@@ -155,6 +156,18 @@ def test_a_verb_of_such_a_backend_may_be_a_flow(monkeypatch):
     assert asyncio.run(main()) == ["a flow", "from"]
 
 
+def test_the_context_of_the_caller_goes_with_the_call(monkeypatch):
+    who = ContextVar("who", default="nobody")
+    monkeypatch.setattr(Slow, "names", lambda self, cutoffs, options=None: [who.get()])
+
+    async def main():
+        async with AsyncTimeseries("slow://", intervals=INTERVALS) as series:
+            who.set("me")
+            return await series.list()
+
+    assert asyncio.run(main()) == ["me"]
+
+
 def test_under_timeseries_it_runs_where_it_is_called():
     with Timeseries("slow://", intervals=INTERVALS) as series:
         series.insert("a", 1, timestamp=0)
@@ -168,6 +181,5 @@ def test_a_backend_that_does_not_block_needs_no_thread():
         async with AsyncTimeseries("memory://", intervals=INTERVALS) as series:
             await use(series)
             assert threading.active_count() == before
-            assert series._worker is None
 
     asyncio.run(main())

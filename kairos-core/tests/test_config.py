@@ -15,6 +15,7 @@ from kairos.registry import register
 from kairos.steps import FixedStep, Weekly
 
 MINUTE = {"minute": {"step": 60}}
+BESIDES = " besides the keywords of Timeseries"
 
 
 def make(intervals=MINUTE, client="memory://", **keywords):
@@ -308,7 +309,10 @@ def test_structure_is_for_backends_too():
         ({"table_name": 5}, "table_name: expected str, not 5"),
         ({"table_name": "x", "create": 1}, "create: expected bool, not 1"),
         ({"table_name": "x", "length": True}, "length: expected int, not True"),
-        ({"table_name": "x", "size": 1}, "size: unknown key; expected one of table_name, create, length"),
+        (
+            {"table_name": "x", "size": 1},
+            "size: unknown key; expected one of table_name, create, length besides the keywords of Timeseries",
+        ),
     ):
         with pytest.raises(ConfigurationError) as caught:
             structure(Options, bad)

@@ -198,6 +198,36 @@ def test_what_the_caller_gave_is_not_changed():
     assert cells[0].payload == [{"k": [1]}, {"k": [1]}]
 
 
+def test_a_big_batch_gives_others_a_turn():
+    plan, points = grouping(kind="count", intervals=MINUTE), [("a", 1, n) for n in range(30_000)]
+    flow, turns = plan.flow(points, now=NOW), 0
+    try:
+        while True:
+            assert next(flow) is None
+            turns += 1
+    except StopIteration as stop:
+        cells, written = stop.value
+    assert turns >= 10
+    assert (cells, written) == plan.group(points, now=NOW)
+    assert written == Written(30_000, 500, 0)
+    many = [("a", 1, 60 * n) for n in range(10_000)]  # as many cells, to be reduced in turns too
+    assert sum(1 for _ in plan.flow(many, now=NOW)) > sum(1 for _ in plan.flow(points[:10_000], now=NOW))
+
+
+@pytest.mark.parametrize(("timestamp", "extra"), [(0, 9000), (0, -2000), (253_402_300_799, 1), (-62_135_596_800, -1)])
+def test_further_intervals_stay_in_the_calendar(timestamp, extra):
+    with pytest.raises(InvalidValue, match=r"^intervals: .* of 'y' leave the years 1 to 9999"):
+        group([("a", 1, timestamp)], extra=extra, intervals={"y": {"step": "yearly"}})
+
+
+def test_a_name_is_a_plain_str():
+    class Name(str):
+        __slots__ = ()
+
+    cells, _ = group([(Name("a"), 1, 0), ("a", 2, 0)], intervals=MINUTE)
+    assert [(type(cell.name), cell.name, cell.payload) for cell in cells] == [(str, "a", [1, 2])]
+
+
 # --- Points ---------------------------------------------------------------------------------------------------------
 
 
@@ -332,6 +362,14 @@ def test_further_intervals_are_a_number(intervals):
     for verb in (lambda: series.insert("a", 1, 0, intervals), lambda: series.bulk_insert({}, intervals=intervals)):
         with pytest.raises(InvalidValue, match=r"^intervals: expected an int, not"):
             verb()
+
+
+@pytest.mark.parametrize("intervals", [4, -4, 10**12])
+def test_there_are_at_most_max_buckets_further_intervals(intervals):
+    series = Timeseries("memory://", intervals=MINUTE, max_buckets=3)
+    assert series.insert("a", 1, 0, intervals=3).cells == 4
+    with pytest.raises(InvalidValue, match=f"intervals: {intervals} are more than max_buckets=3"):
+        series.insert("a", 1, 0, intervals=intervals)
 
 
 # --- Against a naive model ------------------------------------------------------------------------------------------

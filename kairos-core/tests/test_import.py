@@ -13,15 +13,16 @@ import kairos
 FOLDER = Path(kairos.__file__).parent
 # From the bottom to the top: a module knows only what stands in the lines above its own.
 LAYERS = [
-    {"_legacy", "errors", "flows", "steps", "urls"},
+    {"_legacy", "errors", "flows", "urls"},
     {"values"},
-    {"timestamps"},
+    {"steps", "timestamps"},
     {"plans"},
     {"backend", "hookspecs"},
     {"kinds", "plugins"},
     {"config", "grouping", "pipeline"},
     {"memory", "registry"},
     {"planning"},
+    {"opening", "operations"},
     {"verbs"},
     {"timeseries"},
     {"__init__", "__main__"},

@@ -90,7 +90,7 @@ def test_a_sum_that_no_count_can_hold_is_refused(values):
         (COUNT, [0.5, 0.5, 1], 2),
         (COUNT, [0.1] * 10, 1),
         (COUNT, [0.5, 1], 1.5),
-        (COUNT, [INT64_MAX, 1], 2**63),
+        (COUNT, [INT64_MAX, 1], float(2**63)),
         (COUNT, [1e308, 1e308], math.inf),
         (GAUGE, [1, None, 2, None], 2),
         (GAUGE, [1, 0], 0),
@@ -203,8 +203,16 @@ def test_sums_of_ints_are_exact_and_stay_ints():
 @pytest.mark.parametrize(
     ("total", "read"),
     [
-        *((5, 5), (5.0, 5), (-0.0, 0), (0.5, 0.5), (2**63, 2**63), (float(INT64_MIN), INT64_MIN)),
-        *((float(2**63), float(2**63)), (1e300, 1e300), (math.inf, math.inf)),
+        *(
+            (5, 5),
+            (5.0, 5),
+            (-0.0, 0),
+            (0.5, 0.5),
+            (2**63, float(2**63)),
+            (-(2**63) - 1, -float(2**63)),
+            (float(INT64_MIN), INT64_MIN),
+        ),
+        *((-(2**63) - 1, -float(2**63)), (float(2**63), float(2**63)), (1e300, 1e300), (math.inf, math.inf)),
     ],
 )
 def test_a_count_reads_int_where_it_can(total, read):

@@ -125,6 +125,33 @@ def test_a_closed_timeseries_says_so(colour):
             verb()
 
 
+def test_an_iteration_ends_with_the_timeseries(owning):
+    series = Timeseries("owning://", type="count", intervals=INTERVALS)
+    series.bulk_insert([("a", 1, 0), ("a", 1, 60 * 25_000)])
+    items = series.iterate("a", "minute")
+    assert next(items) == (0, 1)
+    series.close()
+    with pytest.raises(BackendError, match="is closed"):
+        list(items)
+    assert series.backend.log[-1] == "close"
+
+
+def test_a_closed_timeseries_cannot_be_entered():
+    series = Timeseries("memory://", intervals=INTERVALS)
+    series.close()
+    with pytest.raises(BackendError, match="is closed"), series:
+        pass
+
+    async def main():
+        series = AsyncTimeseries("memory://", intervals=INTERVALS)
+        await series.close()
+        with pytest.raises(BackendError, match="is closed"):
+            async with series:
+                pass
+
+    asyncio.run(main())
+
+
 def test_a_context_manager_closes(owning):
     with Timeseries("owning://", intervals=INTERVALS) as series:
         assert series.list() == []

@@ -44,7 +44,7 @@ def test_a_store_may_be_passed_as_the_client():
 
 
 def test_another_client_of_our_package_is_refused():
-    with pytest.raises(ConfigurationError, match="client: expected a MemoryStore or a memory:// URL"):
+    with pytest.raises(ConfigurationError, match="client: expected a MemoryStore or a URL memory:// or memory://name"):
         make(MemoryBackend.capabilities)
 
 

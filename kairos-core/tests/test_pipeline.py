@@ -1,5 +1,7 @@
 """The read pipeline on memory: the stages in order, what each is given, and the shapes of what comes out."""
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -101,11 +103,19 @@ def test_every_result_is_a_plain_dict_that_belongs_to_the_caller(kind):
     assert series.get("a", "minute", 0) == series.get("a", "hour", 0) == {0: ONE[kind]}
 
 
+def at(second, microsecond=0):
+    return datetime(1970, 1, 1, 0, 0, second, microsecond, tzinfo=UTC)
+
+
 def test_start_may_not_be_after_end():
     series = make()
     with pytest.raises(InvalidValue, match="start 60 is after end 59"):
         series.series("a", "minute", 60, 59)
-    assert series.series("a", "minute", 59.9, 59.1) == {0: []}
+    for start, end in ((59.9, 59.1), (at(59, 900_000), at(59, 100_000)), (59.9, at(59))):
+        with pytest.raises(InvalidValue, match=r"start .* is after end"):
+            series.series("a", "minute", start, end)
+    for start, end in ((59, 59), (59.1, 59.9), (at(59), at(59, 1)), (at(59), 59.5)):
+        assert series.series("a", "minute", start, end) == {0: []}
 
 
 # --- The gauge ------------------------------------------------------------------------------------------------------
@@ -284,6 +294,19 @@ def test_a_custom_fetch_gives_the_data():
     ]
 
 
+def test_a_fetch_of_nothing_is_no_data():
+    series = make("count")
+    series.insert("a", 1, timestamp=0)
+    for nothing in (None, {}):
+        assert series.get("a", "minute", 0, fetch=lambda *where, nothing=nothing: nothing) == {0: 0}
+
+
+@pytest.mark.parametrize("form", [[1], 5, "x", {0: [1]}, {0: 5}])
+def test_a_fetch_that_gives_another_form_is_refused(form):
+    with pytest.raises(InvalidValue, match=r"^fetch: expected"):
+        make().get("a", "minute", 0, fetch=lambda *where: form)
+
+
 @pytest.mark.parametrize("stage", ["fetch", "process_row", "condense", "join_rows", "collapse", "transform"])
 def test_what_a_callable_raises_passes_through(stage):
     series = make()
@@ -292,11 +315,13 @@ def test_what_a_callable_raises_passes_through(stage):
     class MineError(Exception):
         pass
 
-    def broken(*args):
-        raise MineError
+    for error in (MineError, StopIteration, KeyboardInterrupt):
 
-    with pytest.raises(MineError):
-        series.series(["a", "b"], "hour", 0, **{stage: broken})
+        def broken(*args, error=error):
+            raise error
+
+        with pytest.raises(error):
+            series.series(["a", "b"], "hour", 0, **{stage: broken})
 
 
 @pytest.mark.parametrize("stage", ["fetch", "process_row", "join_rows", "condense", "collapse"])

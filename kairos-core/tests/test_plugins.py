@@ -75,13 +75,13 @@ def test_plugins_are_loaded_once_at_the_first_timeseries(add, installed):
 @pytest.mark.parametrize(
     ("blocked", "left"),
     [
-        ("", {"alpha", "beta"}),
-        ("alpha", {"beta"}),
-        ("alpha,beta", set()),
-        (" alpha , nobody ", {"beta"}),
-        ("*", set()),
-        ("*,x", set()),
-        ("alph", {"alpha", "beta"}),
+        ("", ["alpha", "beta"]),
+        ("alpha", ["beta"]),
+        ("alpha,beta", []),
+        (" alpha , nobody ", ["beta"]),
+        ("*", []),
+        ("*,x", []),
+        ("alph", ["alpha", "beta"]),
     ],
 )
 def test_plugins_are_blocked_by_name(add, monkeypatch, blocked, left):
@@ -165,7 +165,7 @@ WRONG = pytest.mark.parametrize(
 def test_a_plugin_whose_hooks_are_wrong_is_named(source, why):
     module_of_mine = types.ModuleType("module_of_mine")
     exec(source, module_of_mine.__dict__)
-    with pytest.raises(PluginError, match="plugin 'module_of_mine'") as caught:
+    with pytest.raises(PluginError, match="plugin 'module_of_mine ") as caught:
         make(module_of_mine)
     assert why in str(caught.value)
 
@@ -187,7 +187,7 @@ def test_a_class_that_needs_arguments_is_named():
         def __init__(self, argument):
             raise AssertionError
 
-    with pytest.raises(PluginError, match=r"'Needs' cannot be used: .*argument"):
+    with pytest.raises(PluginError, match=r"'Needs \(plugins\[0\]\)' cannot be used: .*argument"):
         make(Needs)
 
 
@@ -199,7 +199,7 @@ def test_a_module_is_a_plugin(add):
 
 def test_the_same_plugin_twice_is_an_error():
     mine = Mine()
-    with pytest.raises(PluginError, match="plugin 'Mine' cannot be used"):
+    with pytest.raises(PluginError, match=r"plugin 'Mine \(plugins\[1\]\)' cannot be used"):
         make(mine, mine)
 
 

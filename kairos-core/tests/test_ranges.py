@@ -105,8 +105,44 @@ def test_iterate_reads_in_windows_and_only_as_far_as_it_is_asked(owning):
     items.close()
     series.backend.log.clear()
     assert sum(1 for _ in series.iterate(["a", "b"], "minute")) == 30_001
-    assert len(series.backend.log) == 7  # half as many buckets at once for two names
+    assert len(series.backend.log) == 4  # half as many buckets at once for two names: 0, an empty one, a's last, b's
     series.backend.log.clear()
     assert len(list(series.iterate("a", "hour"))) == 2
-    assert len(series.backend.log) == 3  # 417 hours, 60 cells in each
+    assert len(series.backend.log) == 3  # 166 hours at once, 60 cells in each: the first, an empty one, the last
     series.close()
+
+
+def test_iterate_does_not_read_what_lies_empty(owning):
+    with Timeseries("owning://", type="count", intervals=INTERVALS) as series:
+        years = 50 * 365 * 86_400
+        series.bulk_insert([("a", 1, 0), ("a", 1, years)])
+        series.backend.log.clear()
+        assert [start for start, _ in series.iterate("a", "hour")] == [0, years]
+        assert len(series.backend.log) == 3
+        series.backend.log.clear()
+        whole = series.iterate("a", "hour", condense=True)
+        assert sum(1 for _ in whole) == years // 3600 + 1
+        assert len(series.backend.log) == 3
+
+
+def test_an_iteration_ends_where_it_said_it_would():
+    series = Timeseries("memory://", type="count", intervals={"minute": {"step": 60}})
+    series.bulk_insert([("a", 1, 0), ("a", 1, 60 * 25_000)])
+    items = series.iterate("a", "minute")
+    found = [next(items) for _ in range(10_000)]
+    series.delete("a", start=60 * 20_000)
+    series.insert("a", 1, timestamp=60 * 40_000)
+    found += items
+    assert [start for start, _ in found] == [60 * n for n in range(25_001)]
+    assert [start for start, data in found if data] == [0]
+
+
+def test_an_iteration_sees_what_was_inserted_ahead_of_it():
+    series = Timeseries("memory://", type="count", intervals={"minute": {"step": 60}})
+    series.bulk_insert([("a", 1, 0), ("a", 1, 60 * 35_000)])
+    items = series.iterate("a", "minute")
+    found = [next(items) for _ in range(10_000)]
+    series.insert("a", 1, timestamp=60 * 25_000)
+    found += items
+    assert [start // 60 for start, data in found if data] == [0, 25_000, 35_000]
+    assert len(found) == 35_001

@@ -257,7 +257,7 @@ def test_no_error_and_no_repr_shows_a_password(colour, url):
         with pytest.raises(ConfigurationError) as caught:
             colour(url, intervals=INTERVALS, nonsense=1)
         shown = [repr(made), str(made), repr(made.backend), repr(made.capabilities), str(caught.value)]
-        shown.append(repr(getattr(made, "_operations", None)))
+        shown.append(repr(made._operations))
     assert not [text for text in shown if "hunter2" in text]
 
 

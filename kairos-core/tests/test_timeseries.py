@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from kairos import AsyncTimeseries, BackendError, InvalidValue, Timeseries, Written
+from kairos import AsyncTimeseries, BackendError, InvalidValue, Timeseries, UnknownInterval, Written
 
 INTERVALS = {"minute": {"step": 60}, "hour": {"step": "1h", "resolution": "1min"}}
 VERBS = ("insert", "bulk_insert", "get", "series", "list", "properties", "delete", "delete_all", "expire")
@@ -53,6 +53,58 @@ def test_what_a_verb_of_asynctimeseries_returns_is_to_be_awaited():
             await series.list()
 
     asyncio.run(main())
+
+
+def test_a_verb_of_asynctimeseries_checks_its_arguments_when_it_is_awaited():
+    async def main():
+        series = AsyncTimeseries("memory://", intervals=INTERVALS)
+        for verb in (series.get("a", "nope"), series.series("a", "nope"), series.delete("a", interval="nope")):
+            with pytest.raises(UnknownInterval):
+                await verb
+        for error in await asyncio.gather(series.get("", "minute"), series.insert("", 1), return_exceptions=True):
+            assert isinstance(error, InvalidValue)
+
+    asyncio.run(main())
+
+
+def test_a_big_batch_does_not_hold_the_loop():
+    async def main():
+        turns = 0
+
+        async def other():
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        series = AsyncTimeseries("memory://", type="count", intervals={"minute": {"step": 60}})
+        task = asyncio.create_task(other())
+        written = await series.bulk_insert([("a", 1, n) for n in range(30_000)])
+        task.cancel()
+        assert written.cells == 500
+        return turns
+
+    assert asyncio.run(main()) > 10
+
+
+def test_a_long_iteration_does_not_hold_the_loop():
+    async def main():
+        turns = 0
+
+        async def other():
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        series = AsyncTimeseries("memory://", type="count", intervals={"minute": {"step": 60}})
+        await series.bulk_insert([("a", 1, 60 * n) for n in range(9_000)])
+        task = asyncio.create_task(other())
+        assert len([item async for item in series.iterate("a", "minute")]) == 9_000
+        task.cancel()
+        return turns
+
+    assert asyncio.run(main()) > 8
 
 
 def test_the_repr_names_type_intervals_and_backend(colour):

@@ -156,5 +156,5 @@ def test_timestamp_0_is_not_now():
 @pytest.mark.parametrize("clock", [lambda: float("nan"), lambda: None, lambda: "now"], ids=["NaN", "None", "str"])
 def test_a_clock_that_tells_no_time_is_an_error(clock):
     series = Timeseries("memory://", intervals=MINUTE, clock=clock)
-    with pytest.raises(InvalidValue, match="timestamp"):
+    with pytest.raises(InvalidValue, match=r"^clock: timestamp"):
         series.insert("a", 1, timestamp=0)
