@@ -8,7 +8,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import median
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from benchmarks.harness import MIB, Figure, WrongAnswer, fresh, stopwatch
 from kairos import Timeseries
@@ -17,6 +17,7 @@ __all__ = ["run"]
 
 Point: TypeAlias = tuple[str, int, int]
 Intervals: TypeAlias = Mapping[str, Mapping[str, Any]]
+Type: TypeAlias = Literal["count", "gauge", "histogram", "series", "set"]
 
 START = 1_700_000_040  # where a minute begins
 MINUTE: Intervals = {"minute": {"step": 60}}
@@ -64,7 +65,7 @@ def growth(url: str, number: int, *, new: bool) -> int:
     return peak - start
 
 
-def bulk(kind: str, points: list[Point], intervals: Intervals, what: str, rounds: int) -> Figure:
+def bulk(kind: Type, points: list[Point], intervals: Intervals, what: str, rounds: int) -> Figure:
     """How long one bulk_insert takes."""
     laps = []
     for _ in range(rounds):
@@ -85,7 +86,7 @@ def bulk(kind: str, points: list[Point], intervals: Intervals, what: str, rounds
 def run(number: int, rounds: int) -> Iterator[Figure]:
     """So many points, then so many buckets."""
     together, apart = list(points_of(number, apart=1)), list(points_of(number, apart=60))
-    for kind in ("count", "gauge", "histogram", "series", "set"):
+    for kind in get_args(Type):
         yield bulk(kind, together, {**MINUTE, **HOUR}, "60 to a bucket, two intervals", rounds)
     yield bulk("histogram", apart, MINUTE, "1 to a bucket, one interval", rounds)
     if not STATUS.exists():  # only Linux tells

@@ -25,7 +25,7 @@ FULL: Mapping[str, Section] = {
 }
 # Small enough for a test: the figures say nothing, but every line of code has run and every answer was compared.
 QUICK: Mapping[str, Section] = {
-    "sqlite": partial(sqlite.run, Scale(points=600, minutes=20, many=100, singles=20, names=5), rounds=2),
+    "sqlite": partial(sqlite.run, Scale(points=600, minutes=20, many=100, singles=20, names=5), rounds=1),
     "memory": partial(memory.run, 5_000, rounds=1),
     "imports": partial(imports.run, rounds=1),
 }
