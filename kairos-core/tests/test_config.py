@@ -15,7 +15,6 @@ from kairos.registry import register
 from kairos.steps import FixedStep, Weekly
 
 MINUTE = {"minute": {"step": 60}}
-BESIDES = " besides the keywords of Timeseries"
 
 
 def make(intervals=MINUTE, client="memory://", **keywords):
