@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any, ClassVar, Self, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 
 from kairos.backend import Backend, Capabilities, Flow, Shape, StoreConfig
 from kairos.config import structure
@@ -70,6 +71,10 @@ class SQLBackend(Backend):
             schema=options.schema,
         )
         self._sql = Statements(layout, self._own, dialect)
+        try:
+            stored.column.compile(dialect=dialect)
+        except exc.CompileError as error:
+            raise ConfigurationError(f"value_type: {dialect.name} has no such type: {error}") from error
         column = stored.column.dialect_impl(dialect)
         self._encode = encoder(layout, config.prefix, column.bind_processor(dialect))
         self._decode = decoder(

@@ -30,31 +30,33 @@ def prepare(connection: sa.Connection, layout: Layout, *, writing: bool, create:
             return False
         connection.execute(CreateTable(table, if_not_exists=True))  # another process may be faster
         connection.commit()
-    _check(connection, table, where)
+    _check(connection, layout, where)
     return True
 
 
-def _check(connection: sa.Connection, table: sa.Table, where: str) -> None:
-    found = sa.inspect(connection)
-    key = found.get_pk_constraint(table.name, schema=table.schema)["constrained_columns"]
-    types = {
+def _check(connection: sa.Connection, layout: Layout, where: str) -> None:
+    table = layout.table
+    inspector = sa.inspect(connection)
+    key = inspector.get_pk_constraint(table.name, schema=table.schema)["constrained_columns"]
+    found = {
         column["name"]: _family(column["type"], connection.dialect)
-        for column in found.get_columns(table.name, schema=table.schema)
+        for column in inspector.get_columns(table.name, schema=table.schema)
     }
     expected = {column.name: _family(column.type, connection.dialect) for column in table.columns}
-    if key == [column.name for column in table.primary_key.columns] and types == expected:
-        return
+    if layout.stored.values.name == "any" and "value" in found and "value" in expected:
+        expected["value"] = found["value"]  # a type of the user's own need not be told from its column
     wrong = [
-        f"{name} is {types.get(name, 'missing')}, not {expected.get(name, 'there')}"
-        for name in {**expected, **types}
-        if types.get(name) != expected.get(name)
+        f"{name} is {found.get(name, 'missing')}, not {expected.get(name, 'there')}"
+        for name in {**expected, **found}
+        if found.get(name) != expected.get(name)
     ]
-    if not wrong:
+    if not wrong and key != list(layout.key):
         wrong = [f"its key is {', '.join(key)}"]
-    raise ConfigurationError(
-        f"table_name: the table {table.fullname!r} in {where} holds another type or value_type "
-        f"({'; '.join(wrong)}); give one of its own"
-    )
+    if wrong:
+        raise ConfigurationError(
+            f"table_name: the table {table.fullname!r} in {where} holds another type or value_type "
+            f"({'; '.join(wrong)}); give one of its own"
+        )
 
 
 def _family(column: sa.types.TypeEngine[object], dialect: sa.Dialect) -> str:

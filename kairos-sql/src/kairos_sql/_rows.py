@@ -42,13 +42,10 @@ def part_of(r_time: Any) -> Any:
     return _PART_OF.get(r_time, r_time)
 
 
-def digest(value: Any) -> bytes:
-    """The key of a value that is not one by itself; of the form that the driver gets, where equal values are alike."""
-    if isinstance(value, str):
-        value = value.encode()
-    elif not isinstance(value, bytes):
-        value = repr(value).encode()
-    return blake2b(value, digest_size=DIGEST_BYTES).digest()
+def digest(value: str | bytes) -> bytes:
+    """The key of a value that is not one by itself."""
+    found = value.encode() if isinstance(value, str) else value
+    return blake2b(found, digest_size=DIGEST_BYTES).digest()
 
 
 # --- Writing --------------------------------------------------------------------------------------------------------
@@ -93,7 +90,8 @@ def _value(layout: Layout, bind: Processor) -> Callable[[Any], tuple[Any, ...]]:
 
     def digested(value: Any) -> tuple[Any, ...]:
         stored = bound(value)
-        return (digest(stored), stored)
+        # Of what is neither text nor bytes, the form that the driver gets tells equal values from others.
+        return (digest(value if isinstance(value, (str, bytes)) else repr(stored)), stored)
 
     return digested if layout.digested else lambda value: (bound(value),)
 
@@ -122,7 +120,7 @@ def decoder(layout: Layout, load: Processor) -> Decode:
             if len(names) == 1:
                 return {names[0]: buckets(records, coarse=coarse)}
             return {name: buckets(map(_rest, group), coarse=coarse) for name, group in groupby(records, key=_first)}
-        except (ValueError, TypeError, ArithmeticError) as error:
+        except (ValueError, TypeError, LookupError, ArithmeticError) as error:
             raise BackendError(f"{layout.table.fullname} holds what kairos did not write: {error}") from error
 
     return decode

@@ -108,7 +108,7 @@ def stored_type(spec: object, *, string_length: int = STRING_LENGTH, text_length
     if isinstance(spec, type) and issubclass(spec, TypeEngine):
         try:
             spec = spec()
-        except TypeError as error:
+        except Exception as error:
             raise ConfigurationError(f"value_type: {show(spec)} needs arguments; give an instance") from error
     if isinstance(spec, TypeEngine):
         return _of_sqlalchemy(spec)
@@ -141,7 +141,9 @@ def _of_sqlalchemy(given: TypeEngine[Any]) -> StoredType:
     match given:
         case sa.types.NullType():
             raise ConfigurationError("value_type: NullType stores nothing")
-        case sa.Enum() | sa.Interval():
+        case sa.Enum():
+            return _stored(given, evolve(value_type("any"), accept=_one_of(list(given.enum_class or given.enums))))
+        case sa.Interval():
             return _stored(given, value_type("any"))
         case sa.DateTime(timezone=True) | sa.Time(timezone=True):
             raise ConfigurationError(
@@ -170,6 +172,17 @@ _FAMILIES: Mapping[type[TypeEngine[Any]], str] = {
     sa.String: "str",
     sa.LargeBinary: "blob",
 }
+
+
+def _one_of(members: list[Any]) -> Cast:
+    """SQLAlchemy's Enum may write what it cannot read."""
+
+    def member(value: Any) -> Any:
+        if value not in members:
+            raise InvalidValue(f"{show(value)} is not one of {', '.join(map(str, members))}")
+        return value
+
+    return member
 
 
 def _fitting(accept: Cast, precision: int | None, scale: int | None) -> Cast:

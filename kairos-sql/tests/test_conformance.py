@@ -1,0 +1,136 @@
+"""The conformance suite on SQLite: a file and a database in memory by URL, and engines of the user's."""
+
+import sqlite3
+from contextlib import closing, contextmanager
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from kairos_conformance import BackendSuite, Colour, Harness, UrlHarness
+
+
+def _rows(connection, table, name, interval, *span):
+    """The rows of a custom fetch, by plain SQLAlchemy Core. The tests have the database to themselves, so the prefix is
+    not asked for."""
+    c = table.c
+    i_start, i_end = span
+    wanted = c.i_time == i_start if i_end is None else c.i_time.between(i_start, i_end)
+    query = sa.select(table).where(c.name == name, c.interval == interval, wanted)
+    return connection.execute(query.order_by(*table.primary_key.columns)).mappings()
+
+
+def _gathering(empty, add):
+    def fetch(*args):
+        found = {}
+        for row in _rows(*args):
+            r_time = None if row["r_time"] == -1 else row["r_time"]
+            cells = found.setdefault(row["i_time"], {})
+            cells[r_time] = add(cells.get(r_time, empty()), row)
+        return found
+
+    return fetch
+
+
+FETCH = {
+    "series": _gathering(list, lambda data, row: [*data, row["value"]]),
+    "histogram": _gathering(dict, lambda data, row: {**data, row["value"]: row["n"]}),
+    "count": _gathering(int, lambda _, row: row["n"] + row["f"]),
+    "gauge": _gathering(int, lambda _, row: row["value"]),
+    "set": _gathering(set, lambda data, row: data | {row["value"]}),
+}
+
+
+class _File:
+    """What a harness on a file can look up past kairos. ``path`` is the file."""
+
+    def plant(self):
+        """A table that is not ours, and a row in a table of ours that somebody else's prefix owns."""
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS kairos_foreign (name TEXT)")
+            connection.execute("DELETE FROM kairos_foreign")
+            connection.execute("INSERT INTO kairos_foreign VALUES ('a')")
+
+        def whole():
+            with closing(sqlite3.connect(self.path)) as connection:
+                return connection.execute("SELECT name FROM kairos_foreign").fetchall() == [("a",)]
+
+        return _entered(whole)
+
+    def stored(self, kind, prefix):
+        with closing(sqlite3.connect(self.path)) as connection:
+            tables = connection.execute("SELECT name FROM sqlite_master WHERE name LIKE ?", (f"kairos_{kind}%",))
+            return sum(
+                connection.execute(
+                    f'SELECT count(DISTINCT name || "interval" || i_time || r_time) FROM "{table}" WHERE prefix = ?',
+                    (prefix,),
+                ).fetchone()[0]
+                for (table,) in tables.fetchall()
+            )
+
+
+@contextmanager
+def _entered(value):
+    yield value
+
+
+class FileHarness(_File, UrlHarness):
+    """A file that kairos opens: in WAL mode, for several processes."""
+
+    def __init__(self, path):
+        super().__init__(f"sqlite:///{path}")
+        self.path = path
+        self.disposable = True
+        self.fetch = FETCH
+
+
+class EngineHarness(_File, Harness):
+    """Engines of the user's with a pool of his choice, on a file in SQLite's own journal mode."""
+
+    def __init__(self, path):
+        super().__init__(disposable=True, fetch=FETCH)
+        self.path = path
+
+    @contextmanager
+    def target(self, colour, run):
+        if colour is Colour.ASYNC:
+            engine = create_async_engine(f"sqlite+aiosqlite:///{self.path}", poolclass=NullPool)
+        else:
+            engine = sa.create_engine(f"sqlite:///{self.path}", poolclass=NullPool)
+        yield engine
+        run(engine.dispose())
+
+
+class MemoryHarness(UrlHarness):
+    """A database of its own for each Timeseries."""
+
+    def __init__(self):
+        super().__init__("sqlite://")
+        self.disposable = True
+        self.fetch = FETCH
+
+
+class TestMemory(BackendSuite):
+    """By URL, in memory."""
+
+    harness = MemoryHarness()
+
+
+class TestFile(BackendSuite):
+    """By URL, on a file."""
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def file(cls, tmp_path_factory):
+        cls.harness = FileHarness(tmp_path_factory.mktemp("file") / "conformance.db")
+
+
+@pytest.mark.full
+class TestEngine(BackendSuite):
+    """By an engine, on a file."""
+
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def file(cls, tmp_path_factory):
+        cls.harness = EngineHarness(tmp_path_factory.mktemp("engine") / "conformance.db")
