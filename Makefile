@@ -38,7 +38,7 @@ test-repository: $(READY) ## the layering, the requirements and every code block
 	$(PYTEST) -m "not full" tests
 
 bench: $(READY) ## each verb against hand-written code on the same driver
-	$(RUN) benchmarks/run.py
+	$(RUN) -m benchmarks.run $(ARGS)
 
 lint: $(READY) ## ruff, ruff format and mypy, changing nothing
 	$(RUN) -m ruff check

@@ -174,16 +174,21 @@ class Grouping:
 
     def _cells(self, gathered: Mapping[tuple[str, str, int, int | None], list[Any]], now: int) -> Iterator[Cell]:
         cutoffs = {name: interval.cutoff(now) for name, interval in self.intervals.items()}
-        expiries: dict[tuple[str, int], int | None] = {}
+        # The life of a bucket is worked out once for all of its cells, and not at all where nothing expires.
+        lives: dict[str, dict[int, int | None] | None] = {
+            name: None if interval.steps is None else {} for name, interval in self.intervals.items()
+        }
         reduce = self.kind.reduce
         for (name, interval, bucket, resolution), values in gathered.items():
-            cutoff = cutoffs[interval]
+            cutoff, life, expires_at = cutoffs[interval], lives[interval], None
             if cutoff is not None and bucket < cutoff:
                 continue
-            if (interval, bucket) not in expiries:
-                expiries[interval, bucket] = self.intervals[interval].expires_at(bucket)
+            if life is not None:
+                if bucket not in life:
+                    life[bucket] = self.intervals[interval].expires_at(bucket)
+                expires_at = life[bucket]
             try:
                 payload = reduce(values)
             except InvalidValue as error:
                 raise self._named(name, InvalidValue(f"in interval {show(interval)} {error}")) from None
-            yield Cell(name, interval, bucket, resolution, payload, expiries[interval, bucket])
+            yield Cell(name, interval, bucket, resolution, payload, expires_at)

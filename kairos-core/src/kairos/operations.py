@@ -117,7 +117,7 @@ class Operations:
         scan.position = stop
         if not any(rows.values()) and not scan.done:
             further = yield from self._bounds(scan.reading, step.at(stop))
-            scan.position = scan.end if further is None else further[0]
+            scan.position = scan.end if further is None else min(further[0], scan.end)
             if pipeline.is_whole:
                 last = step.at(scan.position - 1)
         return pipeline.items(rows, first, last)

@@ -218,9 +218,12 @@ class Pipeline:
 
     def _cells(self, rows: Rows, name: str, bucket: int) -> dict[Any, Any]:
         """The processed cells of a bucket. What an earlier configuration stored in another way is passed over."""
-        cells = (rows.get(name) or {}).get(bucket)
-        if not cells:
-            return {}
+        buckets = rows.get(name) or {}
+        if not isinstance(buckets, Mapping):
+            raise InvalidValue(f"fetch: expected {{bucket: {{resolution bucket or None: data}}}}, not {show(buckets)}")
+        cells = buckets.get(bucket) or {}
+        if not isinstance(cells, Mapping):
+            raise InvalidValue(f"fetch: expected {{resolution bucket or None: data}}, not {show(cells)}")
         if self.interval.resolution is None:
             return {None: self.process_row(cells[None])} if None in cells else {}
         return {part: self.process_row(cells[part]) for part in sorted(p for p in cells if p is not None)}
