@@ -170,11 +170,10 @@ def fresh(function: Callable[..., T], *arguments: Any) -> T:
 def facts() -> str:
     """The machine, without anything that tells whose it is; how busy it is, since that blurs every time on the wall."""
     libraries = ", ".join(f"{name} {version(name)}" for name in ("attrs", "cattrs", "pluggy", "sqlalchemy"))
-    busy = f"; load {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else ""
-    return (
-        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
-        f"{platform.python_implementation()} {platform.python_version()}, {libraries}, SQLite {sqlite3.sqlite_version}{busy}"
-    )
+    busy = f", load {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else ""
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores{busy}"
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{machine}; {python}, {libraries}, SQLite {sqlite3.sqlite_version}"
 
 
 def report(results: Sequence[Comparison | Figure]) -> str:
