@@ -109,6 +109,17 @@ def test_no_verb_blocks_the_loop_and_all_run_in_one_thread():
     (thread,) = {thread for _, thread, *_ in calls}
     assert thread is not threading.main_thread()
     assert thread.name.startswith("kairos")
+
+
+def test_the_thread_ends_with_the_timeseries():
+    async def main():
+        series = AsyncTimeseries("slow://", intervals=INTERVALS)
+        await series.list()
+        await series.close()
+        return series
+
+    series = asyncio.run(main())
+    _, thread, *_ = series.backend.calls[0]
     thread.join(5)
     assert not thread.is_alive()
 

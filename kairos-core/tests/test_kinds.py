@@ -62,6 +62,8 @@ def test_nothing_is_the_empty_value_and_a_new_one_each_time(kind, empty):
         (COUNT, [1, 0.5], 1.5),
         (COUNT, [0.1] * 10, 1.0),
         (COUNT, [INT64_MAX, 1, -1], INT64_MAX),
+        (COUNT, [INT64_MAX, 0.5, 0.5], float(2**63)),
+        (COUNT, [2**53 + 1, 0.5, 0.5], 2**53 + 2),
     ],
 )
 def test_values_reduce_to_one_addition(kind, values, payload):

@@ -120,6 +120,36 @@ def test_whatever_was_written_is_read():
     assert series.get("a", "minute", 0) == {0: values}
 
 
+def test_keys_are_what_they_were():
+    class Thing:
+        """Equal to nothing but itself, so a copy would be another key."""
+
+    thing = Thing()
+    for kind, found in (("histogram", {thing: 2}), ("set", {thing})):
+        series = make(type=kind)
+        series.insert("a", thing, timestamp=0)
+        series.insert("a", thing, timestamp=0)
+        assert series.get("a", "minute", 0) == {0: found}
+
+
+@pytest.mark.parametrize(
+    ("values", "total"),
+    [
+        ([2**53 + 1, 0.5, 0.5], 2**53 + 2),
+        ([0.5, 2**60 + 1, 0.5], 2**60 + 2),
+        ([INT64_MAX, 1.0], float(2**63)),
+        ([INT64_MAX, 1.0, -1], INT64_MAX),
+    ],
+)
+def test_a_count_of_ints_and_floats_is_exact(values, total):
+    series = make(type="count")
+    for value in values:
+        series.insert("a", value, timestamp=0)
+    data = series.get("a", "minute", 0)[0]
+    assert data == total
+    assert type(data) is type(total)
+
+
 def test_a_value_type_is_enforced_before_anything_is_written():
     series = make(value_type="int")
     with pytest.raises(ValueError, match=r"series 'a': 1\.5 is not an int"):

@@ -112,6 +112,15 @@ def test_iterate_reads_in_windows_and_only_as_far_as_it_is_asked(owning):
     series.close()
 
 
+@pytest.mark.parametrize("minute", [9_999, 10_000, 10_001, 19_999, 20_000, 20_001])
+def test_nothing_is_lost_where_windows_meet(colour, minute):
+    series = colour(type="count")
+    series.bulk_insert([("a", 1, 0), ("a", 1, 60 * minute), ("a", 1, 60 * 30_000)])
+    found = [start // 60 for start, data in series.iterate("a", "minute") if data]
+    assert found == [0, minute, 30_000]
+    assert [start // 60 for start, _ in series.iterate("a", "hour")] == found
+
+
 def test_iterate_does_not_read_what_lies_empty(owning):
     with Timeseries("owning://", type="count", intervals=INTERVALS) as series:
         years = 50 * 365 * 86_400
