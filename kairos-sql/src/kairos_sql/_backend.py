@@ -6,13 +6,14 @@ where SQLAlchemy awaits the driver for it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from itertools import chain
 from typing import Any, ClassVar, Self, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import exc
+from sqlalchemy.util import await_only
 
 from kairos.backend import Backend, Capabilities, Flow, Shape, StoreConfig
 from kairos.config import structure
@@ -38,8 +39,8 @@ T = TypeVar("T")
 # How many names, and how many looks for a first or last bucket, go into one statement.
 _NAMES = 500
 _LOOKS = 200
-# How many rows are taken from the driver at a time.
-_PARTITION = 10_000
+# After how many cells or rows the event loop gets a turn.
+_TURN = 5_000
 
 
 class SQLBackend(Backend):
@@ -136,7 +137,11 @@ class SQLBackend(Backend):
     # --- Writing ----------------------------------------------------------------------------------------------------
 
     def write(self, batch: Batch) -> Flow[None]:
-        statements = list(self._sql.write(self._encode(batch.cells)))
+        rows: list[tuple[Any, ...]] = []
+        for cells in _slices(batch.cells, _TURN):
+            rows += self._encode(cells)
+            yield
+        statements = list(self._sql.write(rows))
 
         def work(connection: sa.Connection) -> None:
             with refusing():
@@ -144,7 +149,7 @@ class SQLBackend(Backend):
                     connection.exec_driver_sql(sql, parameters)
             self._commit(connection)
 
-        return self._flow(work)
+        yield from self._flow(work)
 
     # --- Reading ----------------------------------------------------------------------------------------------------
 
@@ -154,7 +159,7 @@ class SQLBackend(Backend):
     def _read(self, connection: sa.Connection, query: Query) -> Rows:
         coarse = query.interval.resolution is None
         found: Rows = {}
-        for names in _chunks(query.names, _NAMES):
+        for names in _slices(query.names, _NAMES):
             values = {"interval": query.interval.name, "first": query.first, "last": query.last}
             values |= {f"name_{index}": name for index, name in enumerate(names)}
             records = self._rows(connection, self._sql.read(len(names), coarse=coarse), values)
@@ -164,10 +169,14 @@ class SQLBackend(Backend):
     def _rows(
         self, connection: sa.Connection, statement: Prepared, values: Mapping[str, Any]
     ) -> Iterator[tuple[Any, ...]]:
-        """The rows of a statement as the driver gives them, a partition at a time."""
+        """The rows of a statement as the driver gives them, some at a time."""
         parameters = statement.one({"prefix": self._config.prefix, **values})
         cursor = connection.exec_driver_sql(statement.sql, parameters).cursor
-        return chain.from_iterable(iter(lambda: cursor.fetchmany(_PARTITION), []))
+        assert cursor is not None  # it is a SELECT
+        while rows := cursor.fetchmany(_TURN):
+            yield from rows
+            if self._asynchronous:
+                await_only(asyncio.sleep(0))
 
     def adapt(self, fetch: Callable[..., Any]) -> Callable[[Query], Flow[Rows]]:
         """``fetch(connection, table, name, interval, i_start, i_end)``, once per name.
@@ -204,7 +213,7 @@ class SQLBackend(Backend):
     def _bounds(self, connection: sa.Connection, names: Sequence[str], cutoffs: Cutoffs) -> Bounds:
         cut = tuple(cutoff is not None for cutoff in cutoffs.values())
         found: Bounds = {}
-        for some in _chunks(names, max(1, _LOOKS // max(1, len(cutoffs)))):
+        for some in _slices(names, max(1, _LOOKS // max(1, len(cutoffs)))):
             values = _intervals(cutoffs) | {f"name_{index}": name for index, name in enumerate(some)}
             for name, *ends in self._rows(connection, self._sql.bounds(len(some), cut), values):
                 found[name] = {
@@ -268,7 +277,7 @@ class SQLBackend(Backend):
             engine.dispose(close=False)
 
 
-def _chunks(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+def _slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 

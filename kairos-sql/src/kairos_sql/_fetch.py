@@ -33,6 +33,8 @@ def called(
 
 
 def _checked(given: Any, layout: Layout) -> dict[int, dict[int | None, Any]]:
+    if given is None:
+        return {}
     if not isinstance(given, Mapping) or not all(isinstance(cells, Mapping) for cells in given.values()):
         raise TypeError("a custom fetch returns {i_time: {r_time or None: data}}")
     cast = _data(layout)

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from kairos.backend import Shape
 from kairos.errors import BackendError, InvalidValue
 from kairos.plans import Cell, Rows
-from kairos.values import show
+from kairos.values import exact_sum, show
 from kairos_sql._schema import DIGEST_BYTES, NO_RESOLUTION, Layout
 
 __all__ = ["Decode", "Processor", "decoder", "digest", "encoder", "part_of", "r_time_of"]
@@ -160,8 +160,7 @@ def _counters(records: Iterable[Any], load: Processor) -> dict[int, Any]:
 
 
 def _counts(records: Iterable[Any], _: Processor) -> dict[int, Any]:
-    # Exact as long as both parts are whole; a float would lose the low digits of n.
-    return {key: n + int(f) if f.is_integer() else n + f for key, n, f in records}
+    return {key: exact_sum(n, f) if f else n for key, n, f in records}
 
 
 def _registers(records: Iterable[Any], load: Processor) -> dict[int, Any]:
