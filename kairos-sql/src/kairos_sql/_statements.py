@@ -109,7 +109,8 @@ class Statements:
     def _read(self, names: int, *, coarse: bool) -> Any:
         c, layout = self.layout.table.c, self.layout
         cell = [*(["name"] if names > 1 else []), "i_time", *([] if coarse else ["r_time"])]
-        order = [*cell, *(["seq"] if layout.shape is Shape.LIST else [])]
+        # The order of the key, so that nothing need be sorted. For that SQLite may not see that r_time is constant.
+        order = [name for name in layout.key if name in {*cell, "r_time", "seq"}]
         data = [*(["value"] if "value" in layout.key else []), *layout.data]
         one_of: list[Any] = [sa.bindparam(f"name_{index}") for index in range(names)]
         none: Any = sa.literal_column(str(NO_RESOLUTION))
@@ -120,7 +121,7 @@ class Statements:
                     c.name.in_(one_of) if names > 1 else c.name == one_of[0],
                     c.interval == sa.bindparam("interval"),
                     c.i_time.between(sa.bindparam("first"), sa.bindparam("last")),
-                    c.r_time == none if coarse else c.r_time != none,
+                    c.r_time.between(none, none) if coarse else c.r_time != none,
                 )
             )
             .order_by(*(c[name] for name in order))
