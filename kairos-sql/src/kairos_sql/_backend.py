@@ -16,11 +16,10 @@ from sqlalchemy import exc
 from sqlalchemy.util import await_only
 
 from kairos.backend import Backend, Capabilities, Flow, Shape, StoreConfig
-from kairos.config import structure
 from kairos.errors import ConfigurationError
 from kairos.plans import Batch, Bounds, Cutoffs, Expiry, Query, Rows, Selector
 from kairos.values import ValueType, show
-from kairos_sql._config import SQLOptions
+from kairos_sql._config import make_options
 from kairos_sql._dialects import dialect_of
 from kairos_sql._engines import AnyEngine, check_engine, in_memory, open_engine, sync_engine, where
 from kairos_sql._errors import refusing, translated, unknown_outcome
@@ -49,7 +48,7 @@ class SQLBackend(Backend):
     default_value_type: ClassVar[str] = "float"
 
     def __init__(self, engine: AnyEngine, config: StoreConfig, *, asynchronous: bool, owned: bool) -> None:
-        options = structure(SQLOptions, config.options)
+        options = make_options(config.options)
         stored = stored_type(config.value_type, string_length=options.string_length, text_length=options.text_length)
         if len(config.prefix.encode()) > options.string_length:
             raise ConfigurationError(f"prefix: {show(config.prefix)} is longer than {options.string_length} bytes")

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from collections.abc import Mapping
+from typing import Any
 
-__all__ = ["STRING_LENGTH", "TEXT_LENGTH", "SQLOptions"]
+from attrs import frozen
 
-STRING_LENGTH = 255
-TEXT_LENGTH = 32 * 1024
+from kairos.config import Positive, structure
+from kairos.errors import ConfigurationError
+from kairos.values import show
 
+__all__ = ["STRING_LENGTH", "TEXT_LENGTH", "SQLOptions", "make_options"]
 
-def _positive(_: object, _attribute: object, value: int) -> None:
-    if value <= 0:
-        raise ValueError(f"expected a positive int, not {value!r}")
-
-
-def _filled(_: object, _attribute: object, value: str | None) -> None:
-    if value is not None and (not value or "\0" in value):
-        raise ValueError(f"expected a name, not {value!r}")
+STRING_LENGTH = Positive(255)
+TEXT_LENGTH = Positive(32 * 1024)
 
 
 @frozen(kw_only=True)
@@ -29,7 +26,16 @@ class SQLOptions:
     length of values of the types ``text`` (in characters) and ``blob`` (in bytes).
     """
 
-    table_name: str | None = field(default=None, validator=_filled)
-    string_length: int = field(default=STRING_LENGTH, validator=_positive)
-    text_length: int = field(default=TEXT_LENGTH, validator=_positive)
-    schema: str | None = field(default=None, validator=_filled)
+    table_name: str | None = None
+    string_length: Positive = STRING_LENGTH
+    text_length: Positive = TEXT_LENGTH
+    schema: str | None = None
+
+
+def make_options(given: Mapping[str, Any]) -> SQLOptions:
+    """The keywords, checked; a wrong or unknown one is a `ConfigurationError` that names it."""
+    options = structure(SQLOptions, given)
+    for key, name in (("table_name", options.table_name), ("schema", options.schema)):
+        if name is not None and (not name or "\0" in name):
+            raise ConfigurationError(f"{key}: expected a name, not {show(name)}")
+    return options
