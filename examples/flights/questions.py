@@ -10,7 +10,7 @@ from examples.flights.data import AIRPORTS, YEAR_END, YEAR_START
 from examples.flights.load import ALL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from examples.flights.load import Store
 
@@ -87,7 +87,7 @@ def week_of(store: Store, timestamp: int) -> Period:
     return week
 
 
-def year(store: Store, carriers: Sequence[str] = (ALL,)) -> Period:
+def year(store: Store, carriers: tuple[str, ...] = (ALL,)) -> Period:
     """Return the whole year, collapsed out of its months: of all flights, or of some carriers joined."""
     (total,) = _periods(store, "month", carriers, collapse=True)
     return total
@@ -96,7 +96,7 @@ def year(store: Store, carriers: Sequence[str] = (ALL,)) -> Period:
 def _periods(
     store: Store,
     interval: str,
-    names: Sequence[str],
+    names: tuple[str, ...],
     *,
     start: int = YEAR_START,
     end: int = YEAR_END,
@@ -104,7 +104,7 @@ def _periods(
 ) -> list[Period]:
     # A list of names is a join: the counts and the histograms of all names add up, their sets unite. Aircraft
     # are stored by carrier alone, so that those of all flights are such a join as well.
-    carriers = store.aircraft.list() if ALL in names else names
+    carriers = tuple(store.aircraft.list()) if ALL in names else names
     span: dict[str, Any] = {"start": start, "end": end, "condense": True, "collapse": collapse}
     flights = store.flights.series(names, interval, **span)
     aircraft = store.aircraft.series(carriers, interval, transform="count", **span)

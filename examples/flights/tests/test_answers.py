@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from math import fsum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .conftest import Truth
 
-YEAR = {"start": YEAR_START, "end": YEAR_END}
+YEAR: dict[str, Any] = {"start": YEAR_START, "end": YEAR_END}
 
 
 def when(timestamp: int) -> datetime:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve, fields, frozen
 
 from kairos.backend import Backend
 from kairos.config import SeriesConfig, structure
@@ -85,11 +85,11 @@ class Planner:
     def options(self, verb: str, given: Mapping[str, Any]) -> Any:
         """The backend's own keywords of a verb, structured; a TypeError for those that it does not have."""
         cls = self.backend.options.get(verb)
-        if cls is not None:
-            return structure(cls, given, verb)
-        if given:
-            raise TypeError(f"{verb}() got an unexpected keyword argument {next(iter(given))!r}")
-        return None
+        known = set() if cls is None else {attribute.name for attribute in fields(cls)}
+        for key in given:
+            if key not in known:
+                raise TypeError(f"{verb}() got an unexpected keyword argument {key!r}")
+        return None if cls is None else structure(cls, given, verb)
 
     def span(self, interval: Interval, start: Any, end: Any, steps: Any, now: int) -> tuple[int, int]:
         """The first and the last bucket of a `series` (semantics 4.2)."""
