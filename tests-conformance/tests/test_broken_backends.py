@@ -72,7 +72,11 @@ class LosesTheEndOfALargeBatch(MemoryBackend):
 @caught_by("test_each_kind_keeps_what_it_means")
 class LosesAValue(Rewriting):
     def cell(self, cell):
-        return cell._replace(payload=[value for value in cell.payload if value != 2]) if self._shape is Shape.LIST else cell
+        return (
+            cell._replace(payload=[value for value in cell.payload if value != 2])
+            if self._shape is Shape.LIST
+            else cell
+        )
 
 
 @caught_by("test_a_large_cell")
@@ -217,7 +221,9 @@ class ForgetsForTheReader(MemoryBackend):
     """Keeps what the writer's configuration says, however long the reader's is."""
 
     def read(self, query):
-        return super().read(evolve(query, first=max(query.first, query.last - 1)) if query.interval.steps == 4 else query)
+        return super().read(
+            evolve(query, first=max(query.first, query.last - 1)) if query.interval.steps == 4 else query
+        )
 
 
 @caught_by("test_a_late_insert_changes_no_life")

@@ -4,6 +4,7 @@ A third party's whole test file::
 
     from kairos_conformance import BackendSuite, UrlHarness
 
+
     class TestMine(BackendSuite):
         harness = UrlHarness("mine://localhost/")
 

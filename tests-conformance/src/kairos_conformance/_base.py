@@ -10,7 +10,10 @@ import pytest
 from kairos_conformance._harness import Harness
 from kairos_conformance._store import Colour, Store
 
-__all__ = ["SuiteBase"]
+__all__ = ["SuiteBase", "only_async", "only_blocking"]
+
+only_async = pytest.mark.parametrize("colour", [Colour.ASYNC], indirect=True, ids=str)
+only_blocking = pytest.mark.parametrize("colour", [Colour.BLOCKING], indirect=True, ids=str)
 
 
 class SuiteBase:

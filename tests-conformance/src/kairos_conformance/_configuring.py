@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,7 +21,9 @@ class ConfiguringTests(SuiteBase):
     """How a Timeseries begins and ends."""
 
     @pytest.mark.parametrize(
-        "step", [0, -60, 1.5, "0", "-60", "1.5h", "60 s", "1x", "h", "", "fortnightly", "Daily", None, True, []], ids=repr
+        "step",
+        [0, -60, 1.5, "0", "-60", "1.5h", "60 s", "1x", "h", "", "fortnightly", "Daily", None, True, []],
+        ids=repr,
     )
     def test_a_bad_step(self, store: Store, step: Any) -> None:
         """A step that is zero, negative, fractional or unknown is a ConfigurationError that names the key (semantics
@@ -48,7 +50,15 @@ class ConfiguringTests(SuiteBase):
 
     @pytest.mark.parametrize(
         ("step", "resolution"),
-        [(60, 61), ("1h", "1d"), ("daily", "weekly"), ("daily", 86_401), ("monthly", "31d"), ("yearly", "366d"), ("6d", "weekly")],
+        [
+            (60, 61),
+            ("1h", "1d"),
+            ("daily", "weekly"),
+            ("daily", 86_401),
+            ("monthly", "31d"),
+            ("yearly", "366d"),
+            ("6d", "weekly"),
+        ],
     )
     def test_a_resolution_longer_than_its_step(self, store: Store, step: Any, resolution: Any) -> None:
         """A resolution is not longer than the step, by the nominal lengths of calendar steps: 1, 7, 30 and 365 days
@@ -113,7 +123,13 @@ class ConfiguringTests(SuiteBase):
 
         Look at: nothing in the backend.
         """
-        keywords = {"type": "count", "intervals": MINUTE, "prefix": store.namespace, **store.harness.options, keyword: value}
+        keywords = {
+            "type": "count",
+            "intervals": MINUTE,
+            "prefix": store.namespace,
+            **store.harness.options,
+            keyword: value,
+        }
         factory = kairos.Timeseries if store.colour is Colour.BLOCKING else kairos.AsyncTimeseries
         with pytest.raises(ConfigurationError, match=keyword) as caught:
             factory(store.target, **keywords)
@@ -132,7 +148,8 @@ class ConfiguringTests(SuiteBase):
             assert ts.get("a", "minute", timestamp=T0) == {T0: 1}
             return
         table = "kairos_conformance_missing"
-        ts = store.open("count", BOTH, **{container: table})
+        options: dict[str, Any] = {container: table}
+        ts = store.open("count", BOTH, **options)
         assert ts.list() == []
         assert ts.get("a", "minute", timestamp=T0) == {T0: 0}
         assert ts.series("a", "hour", start=T0, end=T0) == {T0: {}}
@@ -142,13 +159,14 @@ class ConfiguringTests(SuiteBase):
         assert ts.delete_all() is None
         if not store.expires_natively("count"):
             assert ts.expire() == 0
-        strict = store.open("count", BOTH, create=False, **{container: table}, prefix=f"{store.namespace}-strict")
-        for call in (
-            lambda: strict.list(),
+        strict = store.open("count", BOTH, create=False, prefix=f"{store.namespace}-strict", **options)
+        calls: list[Callable[[], Any]] = [
+            strict.list,
             lambda: strict.get("a", "minute"),
             lambda: strict.insert("a", timestamp=T0),
             lambda: strict.delete("a"),
-        ):
+        ]
+        for call in calls:
             with pytest.raises(BackendError, match=table):
                 call()
         strict.close()
@@ -171,7 +189,7 @@ class ConfiguringTests(SuiteBase):
         Look at: `Backend.prepare`.
         """
         container = store.capabilities.typed_container
-        options = {} if container is None else {container: "kairos_conformance_types"}
+        options: dict[str, Any] = {} if container is None else {container: "kairos_conformance_types"}
         ints = store.open("series", value_type="int", **options)
         ints.insert("a", 1, timestamp=T0)
         others = [("series", "text", "x"), ("histogram", "int", 1), ("count", None, 1)]
@@ -203,7 +221,7 @@ class ConfiguringTests(SuiteBase):
         factory = kairos.Timeseries if store.colour is Colour.BLOCKING else kairos.AsyncTimeseries
         ts: Any = factory(url, type="count", intervals=MINUTE, **store.harness.options)
         texts = [repr(ts), str(ts), repr(ts.backend)]
-        for call in (lambda: ts.insert("a"), lambda: ts.get("a", "minute"), lambda: ts.list()):
+        for call in (lambda: ts.insert("a"), lambda: ts.get("a", "minute"), ts.list):
             with pytest.raises(BackendError) as caught:
                 store.run(call())
             error: BaseException | None = caught.value
@@ -230,6 +248,18 @@ class ConfiguringTests(SuiteBase):
             ts.insert("a", 1, timestamp=T0)
         expected = holding(kind, 1)
         assert store.open(kind).get("a", "minute", timestamp=T0) == {T0: expected}
+
+    def test_closing_one_leaves_the_others(self, store: Store) -> None:
+        """`close` closes what was opened from a URL, never a client of the user's (design: who opens closes).
+
+        Look at: `Backend.owns_client` and `Backend.close`.
+        """
+        one, other = store.open("count"), store.open("count")
+        one.insert("a", timestamp=T0)
+        other.insert("a", timestamp=T0)
+        one.close()
+        other.insert("a", timestamp=T0)
+        assert other.get("a", "minute", timestamp=T0) == {T0: 3}
 
     def test_a_context_manager_closes(self, store: Store) -> None:
         """Both classes are context managers that close what they opened (design: who opens closes).
@@ -265,9 +295,10 @@ class ConfiguringTests(SuiteBase):
         if not ts.backend.owns_client:
             store.run(ts.close())
             return
+        dropped = [ts]
+        del ts
         with pytest.warns(ResourceWarning, match="unclosed"):
-            del ts
-            gc.collect()
+            dropped.clear()
 
     @every_kind
     def test_the_answer_of_an_empty_store(self, store: Store, kind: str) -> None:

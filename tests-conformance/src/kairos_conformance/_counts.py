@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kairos import CountOverflow
+from kairos import CountOverflow, InvalidValue
 from kairos_conformance._base import SuiteBase
 from kairos_conformance._samples import BOTH, T0, at
 from kairos_conformance._store import Store
@@ -47,7 +47,7 @@ class CountTests(SuiteBase):
         """
         ts = store.open("count", BOTH)
         for increment in (2**63, -(2**63) - 1, 10**30, [LARGEST, 1]):
-            with pytest.raises(ValueError):
+            with pytest.raises(InvalidValue):
                 ts.insert("a", increment, timestamp=T0)
         assert ts.list() == []
         if not store.capabilities.checked_counts:
@@ -84,7 +84,7 @@ class CountTests(SuiteBase):
         ts = store.open("count")
         if not store.capabilities.float_counts:
             for value in (0.5, 2.0, [1, 0.5]):
-                with pytest.raises(ValueError):
+                with pytest.raises(InvalidValue):
                     ts.insert("a", value, timestamp=T0)
             assert ts.list() == []
             return
@@ -147,9 +147,9 @@ class CountTests(SuiteBase):
         Look at: nothing in the backend.
         """
         ts = store.open("count")
-        with pytest.raises(ValueError):
+        with pytest.raises(InvalidValue):
             ts.insert("a", value, timestamp=T0)
-        with pytest.raises(ValueError):
+        with pytest.raises(InvalidValue):
             ts.bulk_insert([("b", 1, T0), ("a", [1, value], T0)])
         assert ts.list() == []
 

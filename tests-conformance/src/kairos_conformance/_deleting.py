@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kairos import UnknownInterval, UnsupportedOperation
+from kairos import InvalidValue, UnknownInterval, UnsupportedOperation
 from kairos_conformance._base import SuiteBase
 from kairos_conformance._samples import BOTH, EMPTY, FINE, MINUTE, T0, every_kind, holding
 from kairos_conformance._store import Client, Store
@@ -174,7 +174,7 @@ class DeletingTests(SuiteBase):
                 ts.delete("a", interval="hour")
             bad: list[dict[str, Any]] = [{"start": float("nan")}, {"end": "now"}, {"start": T0 + 60, "end": T0}]
             for narrowing in bad:
-                with pytest.raises(ValueError):
+                with pytest.raises(InvalidValue):
                     ts.delete("a", **narrowing)
         assert ts.list() == ["a"]
 
@@ -185,7 +185,7 @@ class DeletingTests(SuiteBase):
         Look at: nothing in the backend.
         """
         ts = store.open("series")
-        refusal = NotImplementedError if store.expires_natively("series") else ValueError
+        refusal = NotImplementedError if store.expires_natively("series") else InvalidValue
         with pytest.raises(refusal):
             ts.expire(limit=limit)
 
@@ -199,7 +199,9 @@ class DeletingTests(SuiteBase):
         if store.expires_natively(kind):
             pytest.skip("the server expires by itself; the refusal of expire() is checked elsewhere")
         step = store.quiet_step
-        writer = store.open(kind, {"short": {"step": step, "steps": 1}, "long": {"step": step, "steps": 9}, "all": {"step": step}})
+        writer = store.open(
+            kind, {"short": {"step": step, "steps": 1}, "long": {"step": step, "steps": 9}, "all": {"step": step}}
+        )
         reader = store.open(kind, {name: {"step": step} for name in ("short", "long", "all")})
         writer.insert("a", 1)
         writer.insert("b", 1)

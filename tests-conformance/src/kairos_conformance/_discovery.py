@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from itertools import islice
 from typing import Any
 
@@ -81,9 +82,8 @@ class DiscoveryTests(SuiteBase):
             ts.insert("b", 1, timestamp=moment)
             ts.get("a", "hour", timestamp=T0)
         assert list(ts.iterate("b", "hour")) == [(T0 + 60 * number, holding(kind, 1)) for number in range(5)]
-        left = ts.iterate("a", "hour")
-        assert [moment for moment, _ in islice(left, 2)] == [T0, T0 + 60]
-        left.close()
+        with closing(ts.iterate("a", "hour")) as left:
+            assert [moment for moment, _ in islice(left, 2)] == [T0, T0 + 60]
         assert ts.delete("a") == 5
         ts.delete_all()
         assert ts.list() == []

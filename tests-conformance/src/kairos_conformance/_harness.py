@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from attrs import define, field
 
 import kairos
 from kairos.errors import BackendNotFound, BackendUnavailable
@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 __all__ = ["Harness", "UrlHarness"]
 
 
-@define(eq=False, slots=False, kw_only=True)
 class Harness:
-    """Where the store under test is: subclass it, or use `UrlHarness`."""
+    """Where the store under test is: subclass it, or use `UrlHarness`.
+
+    What is not a method is an attribute, to be set in the class, in its ``__init__`` or as a keyword.
+    """
 
     url: str | None = None
     """A URL at which this process and others find the store. Without one, the tests with several processes are skipped,
     and `target` must be overridden."""
-    options: Mapping[str, Any] = field(factory=dict)
+    options: Mapping[str, Any] = MappingProxyType({})
     """Keywords for the constructor of every Timeseries; other processes get them as JSON."""
     environment: str | None = None
     """The environment variable that says where the server is. If it is set, or ``CI`` is, a store that is `missing` is
@@ -37,12 +39,20 @@ class Harness:
     tests that need two are skipped."""
     disposable: bool = False
     """Whether all that the store holds belongs to the tests. Only then is everything under the empty prefix deleted."""
-    fetch: Mapping[str, Callable[..., Any]] = field(factory=dict)
+    fetch: Mapping[str, Callable[..., Any]] = MappingProxyType({})
     """For each kind a custom fetch, in the form that the backend documents, that gives what the built-in read gives."""
+    patience: float = 90
+    """How many seconds the server may take to remove what is past, where it does that by itself."""
     unreachable: str | None = None
     """A URL with the password ``hunter2``, where nobody answers."""
-    declared: Capabilities | None = field(default=None, init=False)
+    declared: Capabilities | None = None
     """What the backend declares, once the suite has asked."""
+
+    def __init__(self, **attributes: Any) -> None:
+        for name, value in attributes.items():
+            if not hasattr(Harness, name):
+                raise TypeError(f"a harness has no attribute {name!r}")
+            setattr(self, name, value)
 
     @contextmanager
     def target(self, colour: Colour, run: Callable[[Any], Any]) -> Iterator[object]:  # noqa: ARG002
@@ -61,12 +71,14 @@ class Harness:
 
     def plant(self) -> AbstractContextManager[Callable[[], bool]] | None:
         """Put something that kairos did not write beside what it writes, and give a function that says whether it is
-        still whole. None if there is no way to."""
+        still whole. None if there is no way to.
+        """
         return None
 
     def stored(self, kind: str, prefix: str) -> int | None:  # noqa: ARG002
         """How many cells the store holds in a namespace, visible or not, counted without kairos. None if nobody can
-        say."""
+        say.
+        """
         return None
 
     def check(self) -> None:

@@ -78,7 +78,8 @@ class HookTests(SuiteBase):
         reads = ReadLog()
         ts = store.open(
             kind,
-            {step: {"step": step} for step in ("weekly", "monthly")} | {"fine": {"step": "yearly", "resolution": "daily"}},
+            {step: {"step": step} for step in ("weekly", "monthly")}
+            | {"fine": {"step": "yearly", "resolution": "daily"}},
             plugins=[reads],
         )
         ts.insert("a", 1, timestamp=at(2012, 12, 30))
@@ -131,8 +132,8 @@ class HookTests(SuiteBase):
 
     @every_kind
     def test_a_custom_fetch_gives_what_the_built_in_read_gives(self, store: Store, kind: str) -> None:
-        """A custom fetch in the backend's own form serves get, series and iterate, in both colours, and what it gives is
-        decoded as usual (semantics 4.9). The form is the backend's, so the harness brings the function.
+        """A custom fetch in the backend's own form serves get, series and iterate, in both colours, and what it gives
+        is decoded as usual (semantics 4.9). The form is the backend's, so the harness brings the function.
 
         Look at: `Backend.adapt`.
         """

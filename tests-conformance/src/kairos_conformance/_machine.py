@@ -6,8 +6,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-import kairos
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -16,6 +15,8 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+
+import kairos
 from kairos_conformance._store import Store
 
 __all__ = ["compare"]
@@ -38,14 +39,20 @@ NUMBERS = count()
 
 def compare(store: Store, kind: str, *, examples: int, steps: int, derandomize: bool) -> None:
     """Run random sequences of verbs, each in a namespace of its own, and shrink what fails."""
+
+    class Machine(Comparison):
+        def __init__(self) -> None:
+            super().__init__(store, kind)
+
     run_state_machine_as_test(
-        lambda: Comparison(store, kind),
+        Machine,
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
             derandomize=derandomize,
             database=None,
             deadline=None,
+            phases=(Phase.generate, Phase.shrink),
             suppress_health_check=list(HealthCheck),
         ),
     )
@@ -71,7 +78,7 @@ class Comparison(RuleBasedStateMachine):
 
     @initialize(value_type=st.sampled_from(["int", "float", "text"]))
     def begin(self, value_type: str) -> None:
-        intervals = {
+        intervals: dict[str, dict[str, Any]] = {
             "minute": {"step": 60},
             "kept": {"step": self.step, "steps": 3, "resolution": 60},
             "month": {"step": "monthly", "resolution": "weekly"},
@@ -85,9 +92,8 @@ class Comparison(RuleBasedStateMachine):
             self.values, stored = VALUES[value_type], value_type
         prefix = f"{self.store.namespace}-{next(NUMBERS)}"
         self.real = self.store.open(self.kind, intervals, prefix=prefix, value_type=stored)
-        self.model = kairos.Timeseries(
-            "memory://", type=self.kind, intervals=intervals, value_type=stored, clock=self.store.clock
-        )
+        memory: Any = kairos.Timeseries  # it checks the names of types, and here they are data
+        self.model = memory("memory://", type=self.kind, intervals=intervals, value_type=stored, clock=self.store.clock)
 
     def teardown(self) -> None:
         if hasattr(self, "model"):
@@ -100,7 +106,8 @@ class Comparison(RuleBasedStateMachine):
         shape = list if verb == "iterate" else lambda found: found
         expected = outcome(lambda: shape(getattr(self.model, verb)(*args, **keywords)))
         found = outcome(lambda: shape(getattr(self.real, verb)(*args, **keywords)))
-        assert found == expected, f"{verb}{args}{keywords}: the backend gives\n{found}\nmemory:// gives\n{expected}"
+        given = ", ".join([*map(repr, args), *(f"{key}={value!r}" for key, value in keywords.items())])
+        assert found == expected, f"{verb}({given}): the backend gives\n{found}\nmemory:// gives\n{expected}"
 
     def when(self, offset: int | None) -> Any:
         """A moment near now, as far as ``offset`` sixteenths of the retained interval away."""
@@ -134,7 +141,7 @@ class Comparison(RuleBasedStateMachine):
         switches=st.fixed_dictionaries({}, optional={"condense": st.booleans(), "collapse": st.booleans()}),
     )
     def series(
-        self, names: Any, interval: str, start: int | None, end: int | None, steps: int | None, switches: Any
+        self, *, names: Any, interval: str, start: int | None, end: int | None, steps: int | None, switches: Any
     ) -> None:
         self.both("series", names, interval, self.when(start), self.when(end), steps, **switches)
 

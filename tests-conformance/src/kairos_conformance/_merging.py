@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
 import pytest
 
+from kairos import InvalidValue
 from kairos_conformance._base import SuiteBase
 from kairos_conformance._samples import BOTH, EMPTY, FINE, T0, every_kind, holding
 from kairos_conformance._store import Client, ReadLog, Store
@@ -15,7 +17,7 @@ __all__ = ["MergingTests"]
 
 
 def two_names(store: Store, kind: str, **keywords: Any) -> Client:
-    """"b" has 1 and 2 in one resolution bucket and 3 in another, "a" has 4 in the first of these and 5 in a third."""
+    """Three minutes: "b" has 1 and 2 in the first and 3 in the second, "a" has 4 in the first and 5 in the third."""
     ts = store.open(kind, BOTH, **keywords)
     ts.bulk_insert([("b", [1, 2], T0), ("b", 3, T0 + 60), ("a", 4, T0), ("a", 5, T0 + 120)])
     return ts
@@ -84,7 +86,7 @@ class MergingTests(SuiteBase):
             lambda: ts.series(names, "minute"),
             lambda: list(ts.iterate(names, "minute")),
         ):
-            with pytest.raises(ValueError):
+            with pytest.raises(InvalidValue):
                 call()
 
     @every_kind
@@ -103,15 +105,17 @@ class MergingTests(SuiteBase):
             condensed.append(rows)
             return len(rows)
 
-        found = ts.get(
-            ["b", "c", "a"], "hour", timestamp=T0, condense=condense, join_rows=lambda rows: joined.append(rows) or 9
-        )
-        assert found == {T0: 9}
+        def join(rows: list[Any]) -> int:
+            joined.extend(rows)
+            return 9
+
+        names = ["b", "c", "a"]
+        assert ts.get(names, "hour", timestamp=T0, condense=condense, join_rows=join) == {T0: 9}
         assert condensed == [
             {T0: holding(kind, 1, 2), T0 + 60: holding(kind, 3)},
             {T0: holding(kind, 4), T0 + 120: holding(kind, 5)},
         ]
-        assert joined == [[2, EMPTY[kind], 2]]
+        assert joined == [2, EMPTY[kind], 2]
 
     @every_kind
     def test_a_custom_join_gets_one_entry_per_name(self, store: Store, kind: str) -> None:
@@ -234,11 +238,12 @@ class MergingTests(SuiteBase):
         ts = store.open(kind, BOTH, plugins=[reads])
         names = [f"n{number}" for number in range(20)]
         ts.bulk_insert([(name, 1, T0) for name in names])
-        for call in (
+        calls: list[Callable[[], Any]] = [
             lambda: ts.get(names, "minute", timestamp=T0),
             lambda: ts.series(names, "minute", start=T0, end=T0 + 3600),
             lambda: ts.series(names, "hour", start=T0, end=T0 + 3600, condense=True),
-        ):
+        ]
+        for call in calls:
             reads.queries.clear()
             call()
             assert [query.names for query in reads.queries] == [tuple(names)]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kairos import ConfigurationError, InvalidValue
 from kairos_conformance._base import SuiteBase
 from kairos_conformance._samples import EMPTY, KINDS, MINUTE, T0, every_kind, holding
 from kairos_conformance._store import Store
@@ -145,10 +146,10 @@ class NamesTests(SuiteBase):
             lambda: ts.properties(name),
             lambda: ts.delete(name),
         ):
-            with pytest.raises(ValueError):
+            with pytest.raises(InvalidValue):
                 call()
         assert ts.list() == []
-        with pytest.raises(ValueError):
+        with pytest.raises(ConfigurationError):
             store.open("count", {name: {"step": 60}})
 
     @every_kind
@@ -168,9 +169,9 @@ class NamesTests(SuiteBase):
         assert ts.list() == sorted(longest)
         if limit is not None:
             for name in ("x" * (limit + 1), "\u20ac" * (limit // 3 + 1)):
-                with pytest.raises(ValueError):
+                with pytest.raises(InvalidValue):
                     ts.insert(name, 1, timestamp=T0)
-                with pytest.raises(ValueError):
+                with pytest.raises(ConfigurationError):
                     store.open("count", {name: {"step": 60}})
             assert ts.list() == sorted(longest)
 

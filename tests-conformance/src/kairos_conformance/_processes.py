@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from kairos_conformance._base import SuiteBase
+from kairos_conformance._base import SuiteBase, only_async, only_blocking
 from kairos_conformance._samples import BOTH, KINDS, T0, every_kind, holding
 from kairos_conformance._store import Colour, Store
 
@@ -27,7 +27,7 @@ PATIENCE = 120
 
 def start(module: str, *arguments: str) -> subprocess.Popen[str]:
     """Another Python, which talks by its standard streams."""
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603 - this very Python and a module of ours
         [sys.executable, "-m", f"kairos_conformance.{module}", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -96,7 +96,7 @@ class ProcessTests(SuiteBase):
             calls += [
                 lambda: ts.timeseries.bulk_insert([("a", 1, T0), ("b", 1, T0)]),
                 lambda: ts.timeseries.series(["a", "b"], "minute", start=T0, end=T0, join_rows=list),
-                lambda: ts.timeseries.list(),
+                ts.timeseries.list,
                 lambda: ts.timeseries.properties("a"),
             ]
         for answer in store.together(*calls)[1::4]:
@@ -105,20 +105,20 @@ class ProcessTests(SuiteBase):
             assert 0 <= b <= 4
         assert ts.get("a", "minute", timestamp=T0) == {T0: 5}
 
+    @only_blocking  # which says where the test reads; the writers are of both colours
     def test_processes_write_at_the_same_time(self, store: Store) -> None:
         """Eight processes, half of them blocking and half asynchronous, write to the same buckets: sums are exact and
         nothing is lost (semantics 7; capability ``multi_process``).
 
         Look at: read-modify-write, retries of what may have been done, locks without a timeout.
         """
-        if store.colour is Colour.ASYNC:
-            pytest.skip("both colours write in the blocking test")
         if not store.capabilities.multi_process:
             pytest.skip("multi_process is not declared: no other process sees the data")
-        writers = [start("_worker", "write") for _ in range(WRITERS)]
-        for number, writer in enumerate(writers):
+        orders = [order(store, writer=n, rounds=ROUNDS, asynchronous=n % 2 == 1) for n in range(WRITERS)]
+        writers = [start("_worker", "write") for _ in orders]
+        for writer, told in zip(writers, orders, strict=True):
             assert writer.stdin is not None
-            writer.stdin.write(order(store, writer=number, rounds=ROUNDS, asynchronous=number % 2 == 1))
+            writer.stdin.write(told)
             writer.stdin.flush()
         for writer in writers:
             assert writer.stdout is not None
@@ -151,9 +151,10 @@ class ProcessTests(SuiteBase):
         """
         if sys.platform == "win32":
             pytest.skip("nothing forks on Windows")
+        told = order(store, asynchronous=store.colour is Colour.ASYNC)
         process = start("_worker", "fork")
         assert process.stdin is not None
-        process.stdin.write(order(store, asynchronous=store.colour is Colour.ASYNC))
+        process.stdin.write(told)
         process.stdin.close()
         process.stdin = None
         said = json.loads(finish(process).splitlines()[-1])
@@ -162,13 +163,12 @@ class ProcessTests(SuiteBase):
         if store.capabilities.multi_process:
             assert store.open("count", BOTH).get("a", "minute", timestamp=T0) == {T0: 30}
 
+    @only_async
     def test_the_event_loop_is_never_blocked(self, store: Store) -> None:
         """Under AsyncTimeseries no verb keeps the event loop from its other tasks (semantics 7).
 
         Look at: a blocking call of the driver, or ``blocking = True`` that is missing.
         """
-        if store.colour is Colour.BLOCKING:
-            pytest.skip("a blocking Timeseries has no event loop")
         ts = store.open("series", BOTH).timeseries
         gaps: list[float] = []
 
@@ -201,14 +201,13 @@ class ProcessTests(SuiteBase):
         store.run(work())
         assert max(gaps) < 0.25, "the event loop stood still (seconds)"
 
+    @only_async
     def test_a_cancelled_write_is_done_or_not_done(self, store: Store) -> None:
-        """Cancelling a write leaves it done or not done, where batches are atomic as a whole, else cell by cell; and the
-        client stays usable (semantics 7; capability ``atomic_batch``).
+        """A cancelled write is done or not done, as a whole where batches are atomic, else cell by cell; and the client
+        stays usable (semantics 7; capability ``atomic_batch``).
 
         Look at: connections that a cancelled call leaves in the middle of a reply.
         """
-        if store.colour is Colour.BLOCKING:
-            pytest.skip("a blocking call cannot be cancelled")
         ts = store.open("count", BOTH)
         names = [f"n{number}" for number in range(40)]
 
@@ -241,6 +240,7 @@ class ProcessTests(SuiteBase):
         assert ts.get("last", "hour", timestamp=T0) == {T0: 5}
         assert ts.delete("last") == 2
 
+    @only_blocking
     @pytest.mark.full
     def test_a_run_under_gevent(self, store: Store) -> None:
         """The blocking half of this suite passes in a process in which gevent has patched everything (semantics 7), as
@@ -248,8 +248,6 @@ class ProcessTests(SuiteBase):
 
         Look at: threads and locks of the backend's own, made before or around what gevent patches.
         """
-        if store.colour is Colour.ASYNC:
-            pytest.skip("gevent is for blocking code")
         if find_spec("gevent") is None:
             pytest.skip("pip install 'kairos-conformance[gevent]'")
         if store.harness.url is None:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from kairos import UnknownInterval
+from kairos import InvalidValue, UnknownInterval
 from kairos_conformance._base import SuiteBase
 from kairos_conformance._samples import BOTH, EMPTY, FINE, T0, at, every_kind, holding
 from kairos_conformance._store import Store
 
 __all__ = ["ReadingTests"]
+
+
+def noting(seen: list[Any]) -> Callable[[Any], Any]:
+    """A callable that gives back what it gets, and notes it."""
+
+    def note(value: Any) -> Any:
+        seen.append(value)
+        return value
+
+    return note
 
 
 class ReadingTests(SuiteBase):
@@ -89,7 +100,9 @@ class ReadingTests(SuiteBase):
 
         Look at: nothing in the backend: the core computes the range.
         """
-        ts = store.open("count", {"five": {"step": "1d", "steps": 5}, "all": {"step": "1d"}, "month": {"step": "monthly"}})
+        ts = store.open(
+            "count", {"five": {"step": "1d", "steps": 5}, "all": {"step": "1d"}, "month": {"step": "monthly"}}
+        )
         day, now = 86_400, int(store.clock.now)
         today = now - now % day
         for number in range(-9, 1):
@@ -121,7 +134,7 @@ class ReadingTests(SuiteBase):
 
         Look at: nothing in the backend.
         """
-        with pytest.raises(ValueError):
+        with pytest.raises(InvalidValue):
             store.open("count").series("a", "minute", steps=steps)
 
     def test_start_after_end_is_an_error(self, store: Store) -> None:
@@ -129,7 +142,7 @@ class ReadingTests(SuiteBase):
 
         Look at: nothing in the backend.
         """
-        with pytest.raises(ValueError):
+        with pytest.raises(InvalidValue):
             store.open("count").series("a", "minute", start=T0 + 60, end=T0)
 
     def test_an_unknown_interval(self, store: Store) -> None:
@@ -139,14 +152,11 @@ class ReadingTests(SuiteBase):
         Look at: nothing in the backend.
         """
         ts = store.open("count")
-        for interval in ("hour", "", None, 5, []):
-            for call in (
-                lambda interval=interval: ts.get("a", interval),
-                lambda interval=interval: ts.series("a", interval),
-                lambda interval=interval: list(ts.iterate("a", interval)),
-            ):
+        unknown: list[Any] = ["hour", "", None, 5, []]
+        for interval in unknown:
+            for verb in (ts.get, ts.series, lambda *names: list(ts.iterate(*names))):
                 with pytest.raises(UnknownInterval) as caught:
-                    call()
+                    verb("a", interval)
                 assert isinstance(caught.value, LookupError)
 
     @every_kind
@@ -159,11 +169,11 @@ class ReadingTests(SuiteBase):
         ts.insert("a", 1, timestamp=T0)
         ts.insert("a", 2, timestamp=T0 + 60)
         data = holding(kind, 1, 2)
-        with pytest.warns(DeprecationWarning):
+        with pytest.warns(DeprecationWarning, match="condense="):
             assert ts.get("a", "hour", timestamp=T0, condensed=True) == {T0: data}
-        with pytest.warns(DeprecationWarning):
+        with pytest.warns(DeprecationWarning, match="condense="):
             assert ts.series("a", "hour", start=T0, end=T0, condensed=True) == {T0: data}
-        with pytest.warns(DeprecationWarning):
+        with pytest.warns(DeprecationWarning, match="condense="):
             assert list(ts.iterate("a", "hour", condensed=True)) == [(T0, data)]
 
     @pytest.mark.parametrize("kind", ["count", "histogram", "series", "set"])
@@ -173,7 +183,7 @@ class ReadingTests(SuiteBase):
         Look at: an entry that `Backend.read` gives for a cell that is not there.
         """
         seen: list[Any] = []
-        ts = store.open(kind, BOTH, read_func=lambda value: seen.append(value) or value)
+        ts = store.open(kind, BOTH, read_func=noting(seen))
         ts.insert("a", 5, timestamp=T0)
         ts.get("a", "minute", timestamp=T0 + 60)
         ts.get("a", "hour", timestamp=T0 + 3600)
@@ -188,7 +198,7 @@ class ReadingTests(SuiteBase):
                 interval,
                 start=T0 - 7200,
                 end=T0 + 7200,
-                process_row=lambda row, rows=rows: rows.append(row) or row,
+                process_row=noting(rows),
             )
             assert rows == [holding(kind, 5)]
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -36,7 +39,7 @@ class RetentionTests(SuiteBase):
         step = store.quiet_step
         starts = fill(store.open(kind, {"i": {"step": step}}), store, 5)
         ts = store.open(kind, {"i": {"step": step, "steps": 3}})
-        expected = {start: EMPTY[kind] for start in starts[:2]}
+        expected = dict.fromkeys(starts[:2], EMPTY[kind])
         expected |= {start: holding(kind, value) for value, start in enumerate(starts[2:], start=3)}
         assert ts.series("a", "i", start=starts[0], end=starts[-1]) == expected
         assert ts.series("a", "i", start=starts[0], end=starts[1]) == {starts[0]: EMPTY[kind], starts[1]: EMPTY[kind]}
@@ -110,13 +113,13 @@ class RetentionTests(SuiteBase):
         Look at: nothing in the backend: it gets cutoffs and knows no clock.
         """
         ts = store.open("count", {"i": {"step": store.quiet_step, "steps": 3}})
-        calls = [
+        calls: list[Callable[[], Any]] = [
             lambda: ts.insert("a"),
             lambda: ts.bulk_insert([("a", 1, None), ("b", 1, None)]),
             lambda: ts.get(["a", "b"], "i"),
             lambda: ts.series("a", "i"),
             lambda: list(ts.iterate("a", "i")),
-            lambda: ts.list(),
+            ts.list,
             lambda: ts.properties("a"),
             lambda: ts.delete("a"),
         ]
@@ -239,6 +242,27 @@ class RetentionTests(SuiteBase):
         store.clock.advance(400 * 365 * 86_400)
         assert ts.get("a", "minute", timestamp=T0) == {T0: 1}
         assert ts.list() == ["a"]
+
+    @every_kind
+    @pytest.mark.full
+    def test_the_server_removes_what_is_past(self, store: Store, kind: str) -> None:
+        """Where the server expires by itself, it removes what is past, so that the store does not grow for ever
+        (semantics 1.5; capability ``native_expiry``). It needs `Harness.stored`, and real time.
+
+        Look at: ``expires_at`` of the cells, as the server understood it, and indexes of names and buckets.
+        """
+        if not store.expires_natively(kind):
+            pytest.skip("native_expiry is not declared; expire() is checked elsewhere")
+        if store.harness.stored(kind, store.namespace) is None:
+            pytest.skip("this harness cannot say what is stored")
+        ts = store.open(kind, {"i": {"step": 1, "steps": 2}}, clock=time.time)
+        ts.insert("a", 1, intervals=1)
+        assert store.harness.stored(kind, store.namespace) == 2
+        deadline = time.monotonic() + store.harness.patience
+        while store.harness.stored(kind, store.namespace):
+            assert time.monotonic() < deadline, "the server keeps what is past"
+            time.sleep(0.1)
+        assert ts.list() == []
 
     @every_kind
     def test_expire_or_its_refusal(self, store: Store, kind: str) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from calendar import timegm
 from collections import Counter
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -20,9 +20,9 @@ FINE = {"hour": {"step": 3600, "resolution": 60}}
 BOTH = {**MINUTE, **FINE}
 
 
-def at(year: int, month: int = 1, day: int = 1, hour: int = 0, minute: int = 0, second: int = 0) -> int:
-    """Unix seconds of a time in UTC."""
-    return int(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp())
+def at(year: int, month: int = 1, day: int = 1, *time: int) -> int:
+    """Unix seconds of a date in UTC, and of an hour, minute and second of it."""
+    return timegm((year, month, day, *time, 0, 0, 0))
 
 
 T0 = at(2013)

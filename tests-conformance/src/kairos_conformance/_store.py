@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from enum import StrEnum
@@ -126,7 +126,7 @@ class Client:
     def series(self, *args: Any, **keywords: Any) -> Any:
         return self._run(self.timeseries.series(*args, **keywords))
 
-    def iterate(self, *args: Any, **keywords: Any) -> Iterator[Any]:
+    def iterate(self, *args: Any, **keywords: Any) -> Generator[Any, None, None]:
         items = self.timeseries.iterate(*args, **keywords)
         if not hasattr(items, "__anext__"):
             yield from items
@@ -202,7 +202,8 @@ class Store:
         **keywords: Any,
     ) -> Client:
         """A Timeseries on the store. Values are ints unless a test says otherwise, so that they read the same on
-        every backend. ``kind=None`` leaves out the type, ``value_type=None`` is the backend's own default."""
+        every backend. ``kind=None`` leaves out the type, ``value_type=None`` is the backend's own default.
+        """
         prefix = self.namespace if prefix is None else prefix
         given = self.keywords(kind, value_type) | keywords
         space = (kind, prefix.removesuffix(":"), given.get(self.capabilities.typed_container or ""))
@@ -264,7 +265,8 @@ class Store:
     @property
     def quiet_step(self) -> int:
         """A step of one to two hours in whose middle the clock stands now: no border of a bucket comes by while a
-        test runs, on the clock of a server neither."""
+        test runs, on the clock of a server neither.
+        """
         now = int(self.clock.now)
         return next(step for step in range(3600, 7200, 60) if step // 4 <= now % step <= step - step // 4)
 

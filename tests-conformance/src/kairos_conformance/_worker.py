@@ -37,6 +37,12 @@ class Worker:
         self.runner.close()
 
 
+def say(line: str) -> None:
+    """Tell the test."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 async def _awaited(result: Any) -> Any:
     return await result
 
@@ -46,7 +52,7 @@ def write(told: dict[str, Any]) -> None:
     worker = Worker(told, *told["keywords"])
     for series in worker.series.values():
         worker.run(series.list())
-    print("ready", flush=True)
+    say("ready")
     assert sys.stdin.readline() == "go\n"
     for turn in range(told["rounds"]):
         value = told["writer"] * told["rounds"] + turn
@@ -81,7 +87,7 @@ def fork(told: dict[str, Any]) -> None:
         in_child = answer.read()
     _, status = os.waitpid(child, 0)
     assert status == 0, f"the child ended with status {status}"
-    print(json.dumps({"parent": insert_and_read(), "child": int(in_child)}))
+    say(json.dumps({"parent": insert_and_read(), "child": int(in_child)}))
     worker.close()
 
 

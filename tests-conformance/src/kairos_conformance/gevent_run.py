@@ -1,4 +1,6 @@
-"""The blocking half of the suite, in a process in which gevent has patched everything::
+"""The blocking half of the suite, in a process in which gevent has patched everything.
+
+::
 
     python -m kairos_conformance.gevent_run URL [arguments of pytest]
 """
@@ -6,7 +8,7 @@
 from __future__ import annotations
 
 # Before anything else is imported: what took a lock or a thread already would keep the unpatched one.
-from gevent import monkey
+from gevent import monkey  # type: ignore[import-untyped]
 
 monkey.patch_all()
 

@@ -1,4 +1,6 @@
-"""The suite for whatever backend claims the scheme of a URL::
+"""The suite for whatever backend claims the scheme of a URL.
+
+::
 
     pytest --pyargs kairos_conformance.suite --kairos-url URL
 """
