@@ -9,14 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kairos import InvalidValue, Timeseries, Written
-from kairos.backend import Backend
+from kairos import InvalidValue, Written
 from kairos.config import SeriesConfig
 from kairos.grouping import Grouping, acceptor, points_of
 from kairos.kinds import KINDS
-from kairos.memory import MemoryBackend
 from kairos.plans import Cell
-from kairos.registry import register
 from kairos.values import value_type
 
 INTERVALS = {
@@ -318,58 +315,6 @@ def test_increments_are_plain_numbers():
     assert (cell.payload, type(cell.payload)) == (0.5, float)
     (cell,), _ = group([("a", 0, 0)], kind="count", intervals=MINUTE)
     assert cell.payload == 0
-
-
-class Recording(MemoryBackend):
-    """Keeps what was asked of it."""
-
-    asked: list
-
-    def write(self, batch):
-        self.asked.append(batch)
-        super().write(batch)
-
-
-@pytest.fixture
-def recording():
-    Recording.asked = []
-    with register(Recording, schemes=["recording"]):
-        yield Recording.asked
-
-
-@pytest.mark.parametrize("bad", [("", 1, 0), ("a", None, 0), ("a", 1, float("nan")), ("a", 1, "now"), ("a",), None])
-def test_nothing_is_sent_if_any_point_is_bad(recording, bad):
-    series = Timeseries("recording://", intervals=MINUTE)
-    with pytest.raises(InvalidValue):
-        series.bulk_insert([("a", 1, 0), ("b", 2, 0), bad])
-    assert recording == []
-    assert series.list() == []
-
-
-def test_a_batch_is_sent_as_one_and_not_at_all_if_it_is_empty(recording):
-    series = Timeseries("recording://", intervals=MINUTE)
-    series.bulk_insert({0: {"a": [1], "b": [2]}, 60: {"a": [3]}})
-    assert [len(batch.cells) for batch in recording] == [3]
-    series.bulk_insert({})
-    series.insert("a", [])
-    assert len(recording) == 1
-    assert isinstance(series.backend, Backend)
-
-
-@pytest.mark.parametrize("intervals", [1.0, "1", None, True, [1]])
-def test_further_intervals_are_a_number(intervals):
-    series = Timeseries("memory://", intervals=MINUTE)
-    for verb in (lambda: series.insert("a", 1, 0, intervals), lambda: series.bulk_insert({}, intervals=intervals)):
-        with pytest.raises(InvalidValue, match=r"^intervals: expected an int, not"):
-            verb()
-
-
-@pytest.mark.parametrize("intervals", [4, -4, 10**12])
-def test_there_are_at_most_max_buckets_further_intervals(intervals):
-    series = Timeseries("memory://", intervals=MINUTE, max_buckets=3)
-    assert series.insert("a", 1, 0, intervals=3).cells == 4
-    with pytest.raises(InvalidValue, match=f"intervals: {intervals} are more than max_buckets=3"):
-        series.insert("a", 1, 0, intervals=intervals)
 
 
 # --- Against a naive model ------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import warnings
 
 import pytest
 
-from kairos import AsyncTimeseries, BackendError, InvalidValue, Timeseries, UnsupportedOperation
+from kairos import AsyncTimeseries, BackendError, InvalidValue, Timeseries, UnsupportedOperation, hookimpl
 from kairos.backend import Capabilities, Shape
 from kairos.memory import MemoryBackend
 from kairos.registry import register
@@ -93,6 +93,20 @@ def test_an_asynchronous_fetch_needs_asynctimeseries():
     for verb in (series.get, series.series, series.iterate):
         with pytest.raises(InvalidValue, match="fetch: an async function needs AsyncTimeseries"):
             verb("a", "minute", fetch=fetch)
+
+
+def test_so_does_one_that_a_plugin_gives():
+    async def fetch(query):
+        return {}
+
+    class Plugin:
+        @hookimpl
+        def fetch(self, context):
+            return fetch
+
+    series = Timeseries("memory://", intervals=INTERVALS, plugins=[Plugin()])
+    with pytest.raises(InvalidValue, match=r"fetch: expected .* not <coroutine"):
+        series.get("a", "minute", 0)
 
 
 # --- Closing --------------------------------------------------------------------------------------------------------
