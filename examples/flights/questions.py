@@ -78,12 +78,12 @@ def worst_day(days: Mapping[int, Mapping[int, int]]) -> tuple[int, float]:
 
 def months(store: Store) -> list[Period]:
     """Return the twelve months."""
-    return _periods(store, "month", [ALL])
+    return _periods(store, "month", (ALL,))
 
 
 def week_of(store: Store, timestamp: int) -> Period:
     """Return the week that holds `timestamp`. Weeks begin on Sunday; the ones at New Year are short."""
-    (week,) = _periods(store, "week", [ALL], start=timestamp, end=timestamp)
+    (week,) = _periods(store, "week", (ALL,), start=timestamp, end=timestamp)
     return week
 
 
