@@ -137,14 +137,10 @@ class Histogram(_Collection):
 
     def process_row(self, data: Any, read_func: ReadFunc) -> dict[Any, int]:
         if read_func is None:
-            found = {canonical_key(value): n for value, n in data.items()}
-            if len(found) == len(data):
-                return found
-        found = {}
+            return {canonical_key(value): n for value, n in data.items()}
+        found: dict[Any, int] = {}
         for value, n in data.items():
-            key = canonical_key(value)
-            if read_func is not None:
-                key = read_func(key)
+            key = read_func(canonical_key(value))
             found[key] = found.get(key, 0) + n
         return found
 

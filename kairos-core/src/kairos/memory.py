@@ -123,7 +123,7 @@ class MemoryBackend(Backend):
             end = None if query.single else query.last
             name_of = query.interval.name
             rows = self.read(query)
-            return {name: fetch(rows[name], name, name_of, query.first, end) or {} for name in query.names}
+            return {name: fetch(rows[name], name, name_of, query.first, end) for name in query.names}
 
         return read
 

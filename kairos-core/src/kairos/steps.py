@@ -254,7 +254,7 @@ _CYCLE_WEEKS = _CYCLE_DAYS // 7 + _CYCLE_YEARS - _SUNDAYS[_CYCLE_YEARS]
 
 _CALENDAR: dict[str, Step] = {step.name: step for step in (Daily(), Weekly(), Monthly(), Yearly())}
 _UNITS = {"": 1, "s": 1, "min": 60, "h": 3_600, "d": DAY, "w": 7 * DAY, "m": 30 * DAY, "y": 365 * DAY}
-_FIXED = re.compile(r"([0-9]+)(s|min|h|d|w|m|y)?", re.ASCII)
+_FIXED = re.compile(r"([0-9]+)(s|min|h|d|w|m|y)?")
 _EXPECTED = "a positive number of seconds, '<n>s', '<n>min', '<n>h|d|w|m|y', or one of " + ", ".join(_CALENDAR)
 
 
