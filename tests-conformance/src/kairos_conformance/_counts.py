@@ -62,7 +62,7 @@ class CountTests(SuiteBase):
             assert ts.get(name, "hour", timestamp=T0) == {T0: start + increment // 2}
 
     def test_a_failed_batch_leaves_no_part_behind(self, store: Store) -> None:
-        """Where batches are atomic, one that fails leaves nothing behind (capability ``atomic_batch``; semantics 3.7).
+        """Where batches are atomic, one that fails leaves nothing behind (semantics 3.7; capability ``atomic_batch``).
 
         Look at: a batch that is sent in pieces, each committed by itself.
         """

@@ -76,8 +76,8 @@ class Comparison(RuleBasedStateMachine):
         self.kind = kind
         self.step = store.quiet_step
 
-    @initialize(value_type=st.sampled_from(["int", "float", "text"]))
-    def begin(self, value_type: str) -> None:
+    @initialize(value_type=st.sampled_from(["int", "float", "text"]), data=st.data())
+    def begin(self, value_type: str, data: st.DataObject) -> None:
         intervals: dict[str, dict[str, Any]] = {
             "minute": {"step": 60},
             "kept": {"step": self.step, "steps": 3, "resolution": 60},
@@ -94,6 +94,8 @@ class Comparison(RuleBasedStateMachine):
         self.real = self.store.open(self.kind, intervals, prefix=prefix, value_type=stored)
         memory: Any = kairos.Timeseries  # it checks the names of types, and here they are data
         self.model = memory("memory://", type=self.kind, intervals=intervals, value_type=stored, clock=self.store.clock)
+
+        self.bulk_insert(data)  # or most of what follows would find nothing
 
     def teardown(self) -> None:
         if hasattr(self, "model"):
@@ -122,7 +124,7 @@ class Comparison(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def bulk_insert(self, data: st.DataObject) -> None:
-        points = st.lists(st.tuples(NAMES, self.values, OFFSETS), max_size=12)
+        points = st.lists(st.tuples(NAMES, self.values, OFFSETS), max_size=20)
         batch = [(name, value, self.when(offset)) for name, value, offset in data.draw(points, label="points")]
         self.both("bulk_insert", batch)
 

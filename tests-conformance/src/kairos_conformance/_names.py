@@ -69,7 +69,6 @@ ODD_NAMES = [
     "\x7f",
     "\ufeffplain",
     "\uffff",
-    "n" * 200,
 ]
 """Names that are different, each of which some store takes for something else or for the same as another."""
 
