@@ -1,6 +1,7 @@
 """What the tests of kairos-sql share: a file for each test, and both colours behind one face."""
 
 import asyncio
+import threading
 
 import pytest
 
@@ -29,9 +30,18 @@ class Series:
         return lambda *args, **keywords: self.run(getattr(self.timeseries, verb)(*args, **keywords))
 
     def end(self):
-        self.run(self.timeseries.close())
         if self.runner is not None:
+            self.run(_ended())
             self.runner.close()
+
+
+async def _ended():
+    """Wait for the threads of aiosqlite, each of which ends with its connection: that of one that could not connect
+    would else tell so to a loop that is closed."""
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            await asyncio.to_thread(thread.join, 10)
+            assert not thread.is_alive()
 
 
 @pytest.fixture(params=["blocking", "async"])
@@ -50,6 +60,8 @@ def make(colour):
         return opened[-1]
 
     yield open_one
+    for series in opened:
+        series.run(series.timeseries.close())
     for series in opened:
         series.end()
 
