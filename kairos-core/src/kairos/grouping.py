@@ -57,7 +57,9 @@ def acceptor(kind: Kind, stored: ValueType, given: object, *, float_counts: bool
             raise ConfigurationError(f"value_type: a count holds int or float, not {stored.name}")
         floats = float_counts and (given is None or stored.name != "int")
         return lambda value: count_increment(plain(value), floats=floats)
-    accept, keyed = stored.accept, kind.keyed
+    accept = stored.accept
+    # float and int bring equal numbers into one form themselves
+    keyed = kind.keyed and stored.name not in {"float", "int"}
     if keyed and stored.name == "any":
         accept = lambda value: value  # noqa: E731 - a key is hashable, and a copy of it could be another key
 

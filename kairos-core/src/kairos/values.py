@@ -220,6 +220,8 @@ def snapshot(value: Any) -> Any:
 
 
 def _float(value: Any) -> float:
+    if type(value) is float and math.isfinite(value):
+        return value
     if not isinstance(value, (float, int, Decimal, Fraction)):
         raise _refuse(value, "a float")
     try:
