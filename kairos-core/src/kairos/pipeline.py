@@ -219,10 +219,10 @@ class Pipeline:
     def _cells(self, rows: Rows, name: str, bucket: int) -> dict[Any, Any]:
         """The processed cells of a bucket. What an earlier configuration stored in another way is passed over."""
         buckets = rows.get(name) or {}
-        if not isinstance(buckets, Mapping):
+        if type(buckets) is not dict and not isinstance(buckets, Mapping):
             raise InvalidValue(f"fetch: expected {{bucket: {{resolution bucket or None: data}}}}, not {show(buckets)}")
         cells = buckets.get(bucket) or {}
-        if not isinstance(cells, Mapping):
+        if type(cells) is not dict and not isinstance(cells, Mapping):
             raise InvalidValue(f"fetch: expected {{resolution bucket or None: data}}, not {show(cells)}")
         if self.interval.resolution is None:
             return {None: self.process_row(cells[None])} if None in cells else {}

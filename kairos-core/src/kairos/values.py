@@ -219,9 +219,14 @@ def snapshot(value: Any) -> Any:
         raise InvalidValue(f"{show(value)} cannot be copied: {error}") from error
 
 
+_EXACT = 2**53  # up to here every int is a float
+
+
 def _float(value: Any) -> float:
     if type(value) is float and math.isfinite(value):
         return value
+    if type(value) is int and -_EXACT <= value <= _EXACT:
+        return float(value)
     if not isinstance(value, (float, int, Decimal, Fraction)):
         raise _refuse(value, "a float")
     try:
