@@ -1,5 +1,6 @@
 """Backends that store or delete what they should not, one per kind of mistake: each must fail the suite."""
 
+import asyncio
 import time
 import unicodedata
 from contextlib import suppress
@@ -68,6 +69,16 @@ class WritesBatchesInPieces(MemoryBackend):
     def write(self, batch):
         for cell in batch.cells:
             super().write(evolve(batch, cells=[cell]))
+
+
+class LeavesHalfOfACancelledBatch(MemoryBackend):
+    caught_by = "test_a_cancelled_write_is_done_or_not_done"
+    among = "async"
+
+    def write(self, batch):
+        for cell in batch.cells:
+            super().write(evolve(batch, cells=[cell]))
+            yield asyncio.sleep(0.0002)
 
 
 class KeepsTheLargestValue(Rewriting):

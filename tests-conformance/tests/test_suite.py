@@ -210,6 +210,25 @@ def test_without_a_url_the_suite_says_what_it_needs(pytester):
     result.stdout.fnmatch_lines(["*say which store to test: --kairos-url URL*"])
 
 
+def test_the_suite_works_by_plain_import(pytester, monkeypatch):
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makepyfile(
+        """
+        from kairos_conformance import BackendSuite, UrlHarness
+        from kairos.memory import MemoryBackend
+
+        class TestMine(BackendSuite):
+            harness = UrlHarness("memory://plain")
+
+        MemoryBackend.names = lambda self, cutoffs, options=None: ["nonsense"]
+        """
+    )
+    result = pytester.runpytest_subprocess("-q", "-k", "many_small or list_is_sorted")
+    outcomes = result.parseoutcomes()
+    assert (outcomes["passed"], outcomes["failed"]) == (2, 10)
+    result.stdout.fnmatch_lines(["E *assert [[]'nonsense'[]] ==*"])
+
+
 def test_the_plugin_costs_nothing_where_the_suite_is_not_used(pytester):
     pytester.makepyfile(
         """

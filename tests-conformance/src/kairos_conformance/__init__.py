@@ -16,7 +16,9 @@ every project in whose environment it is installed, and that should cost nothing
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,7 +49,17 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
+def _rewrite_asserts() -> None:
+    """Let failures show their values where the plugin is not loaded, and so has not told pytest to."""
+    import pytest  # noqa: PLC0415 - other processes of the suite need none of it
+
+    modules = (module.name for module in iter_modules(__path__, f"{__name__}."))
+    pytest.register_assert_rewrite(*(module for module in modules if module not in sys.modules))
+
+
 def __getattr__(name: str) -> object:
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "BackendSuite":
+        _rewrite_asserts()
     return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
