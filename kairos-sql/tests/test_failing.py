@@ -226,6 +226,16 @@ def test_a_table_of_somebody_else(make, url, path):
         assert connection.execute("SELECT * FROM kairos_series").fetchall() == [("a", 1.0)]
 
 
+def test_a_table_whose_name_differs_in_capitals(make, url):
+    """SQLite's names of tables ignore case."""
+    make(url, table_name="mine").insert("a", 1, timestamp=0)
+    series = make(url, table_name="Mine")
+    for verb in (series.list, lambda: series.insert("a", 1, timestamp=0)):
+        with pytest.raises(ConfigurationError, match="table_name: a table 'Mine' is in .*, in other capitals"):
+            verb()
+    assert make(url, table_name="mine").get("a", "minute", timestamp=0) == {0: [1.0]}
+
+
 def test_other_lengths_are_the_same_table(make, url):
     make(url, value_type="str", string_length=20).insert("a", "x", timestamp=0)
     assert make(url, value_type="str").get("a", "minute", timestamp=0) == {0: ["x"]}
@@ -273,6 +283,7 @@ def test_a_cancelled_verb_gives_its_connection_back(url):
                     await asyncio.sleep(0)
                 task.cancel()
                 (found,) = await asyncio.gather(task, return_exceptions=True)
+                await count.insert("c", 1, timestamp=0)  # no transaction is left open
                 assert turns % 2 or isinstance(found, asyncio.CancelledError) or found.cells == 500
                 assert await count.get("a", "minute", timestamp=0) == {0: 1}
             # Each batch was written as a whole or not at all.
@@ -280,6 +291,54 @@ def test_a_cancelled_verb_gives_its_connection_back(url):
             assert len(set(found.values())) == 1
 
     asyncio.run(main())
+
+
+def test_a_cancelled_verb_gives_its_connection_back_to_a_pool_of_the_user(path):
+    async def main():
+        engine = create_async_engine(f"sqlite+aiosqlite:///{path}?timeout=1")
+        count = AsyncTimeseries(engine, type="count", intervals=MINUTE)
+        kept = []
+        for turns in range(1, 30):
+            await count.insert("a", 1, timestamp=0)
+            task = asyncio.ensure_future(count.bulk_insert([("b", 1, second) for second in range(0, 30_000, 60)]))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            task.cancel()
+            kept += await asyncio.gather(task, return_exceptions=True)  # with their tracebacks
+        assert await count.get("a", "minute", timestamp=0) == {0: 29}
+        await engine.dispose()
+        assert any(isinstance(found, asyncio.CancelledError) for found in kept)
+
+    asyncio.run(main())
+
+
+class Interrupting:
+    """A value at which the driver is interrupted, as by Ctrl-C."""
+
+    def __conform__(self, protocol):
+        raise KeyboardInterrupt
+
+
+class Anything(sa.types.UserDefinedType):
+    cache_ok = True
+
+    def get_col_spec(self):
+        return "ANYTHING"
+
+
+@pytest.mark.parametrize("where", ["file", "memory"])
+def test_an_interrupted_write_leaves_no_transaction_open(url, where):
+    """Also while the traceback is kept, as an interactive session keeps it."""
+    with Timeseries(
+        f"{url}?timeout=1" if where == "file" else "sqlite://", value_type=Anything(), intervals=MINUTE
+    ) as series:
+        series.insert("a", 1, timestamp=0)
+        with pytest.raises(KeyboardInterrupt) as kept:
+            series.insert("a", [2, Interrupting()], timestamp=0)
+        series.insert("a", 3, timestamp=0)
+        assert series.get("a", "minute", timestamp=0) == {0: [1, 3]}
+    assert kept.value
 
 
 def test_a_connection_that_breaks_in_commit_says_that_nobody_knows(url, colour, make):

@@ -7,7 +7,7 @@ where SQLAlchemy awaits the driver for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -109,8 +109,9 @@ class SQLBackend(Backend):
     def _flow(self, work: Callable[[sa.Connection], T]) -> Flow[T]:
         """Carry out a function of a Connection; what it has not committed at its end is rolled back."""
         if self._asynchronous:
-            awaited: T = yield self._call(work)
-            return awaited
+            call = self._call(work)
+            found: T = yield call if self._own.cancellable else _to_its_end(call)
+            return found
         with self._translated(), self._engine.connect() as connection:
             return work(connection)
 
@@ -274,6 +275,24 @@ class SQLBackend(Backend):
             engine = sync_engine(self._engine)
             self._inherited = engine.pool
             engine.dispose(close=False)
+
+
+async def _to_its_end(call: Coroutine[Any, Any, T]) -> T:
+    """Await what cannot be interrupted: a cancellation waits for its end, as it would have to for the driver's thread.
+    So a write is done or not done when the cancellation is raised, and no transaction is left open.
+    """
+    task = asyncio.ensure_future(call)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        if not task.cancelled():
+            task.exception()  # nobody else will ask for it
+        raise cancelled
+    return task.result()
 
 
 def _slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -25,7 +25,8 @@ class Dialect:
     ``upsert`` makes an INSERT that updates the row with the same key, ``sequence`` the expression for the ``seq`` of a
     new row (None: the column numbers itself). ``lock`` is a statement that makes a transaction which reads before it
     writes the only writer. ``unavailable`` and ``overflow`` tell from a driver's error whether the database cannot be
-    reached, and whether a number has left its 64 bits. ``asynchronous`` is the driver for a URL that names none.
+    reached, and whether a number has left its 64 bits. ``asynchronous`` is the driver for a URL that names none;
+    ``cancellable`` tells whether it ends what it does when the task that waits for it is cancelled.
     """
 
     upsert: Callable[[sa.Table, Updates], sa.Insert]
@@ -34,6 +35,7 @@ class Dialect:
     unavailable: Callable[[BaseException], bool]
     overflow: Callable[[BaseException], bool]
     asynchronous: str
+    cancellable: bool
 
 
 def _sqlite_upsert(table: sa.Table, updates: Updates) -> sa.Insert:
@@ -67,6 +69,7 @@ DIALECTS: Mapping[str, Dialect] = {
         unavailable=lambda error: _sqlite_code(error) & 0xFF in _SQLITE_UNAVAILABLE,
         overflow=lambda error: _sqlite_code(error) == sqlite3.SQLITE_CONSTRAINT_CHECK,
         asynchronous="aiosqlite",
+        cancellable=False,  # it works in threads
     ),
 }
 

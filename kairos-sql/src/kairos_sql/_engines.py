@@ -81,10 +81,10 @@ def open_engine(text: str, client_config: Mapping[str, Any], *, asynchronous: bo
         ) from error
     except (TypeError, ValueError, exc.ArgumentError) as error:
         raise ConfigurationError(f"client_config: {redact(str(error))}") from error
-    if in_memory(url):
+    if url.get_backend_name() == "sqlite":
         event.listen(sync_engine(engine), "handle_error", _keep_connection)
-    elif url.get_backend_name() == "sqlite":
-        event.listen(sync_engine(engine), "connect", _use_wal)
+        if not in_memory(url):
+            event.listen(sync_engine(engine), "connect", _use_wal)
     return engine
 
 
@@ -121,8 +121,9 @@ def _keywords(url: sa.URL, client_config: Mapping[str, Any], *, asynchronous: bo
 
 
 def _keep_connection(context: sa.engine.ExceptionContext) -> None:
-    """SQLAlchemy drops a connection whose statement was interrupted (Ctrl-C, a cancelled task), and with it the
-    database, if it is in memory. Rolled back it is as good as before.
+    """SQLAlchemy closes a connection whose statement was interrupted, by Ctrl-C for instance. A database in memory
+    would be lost with it; one in a file would stay locked as long as a traceback refers to the cursor, since SQLite
+    closes only after the last statement. Rolled back it is as good as before.
     """
     context.is_disconnect = False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 from sqlalchemy.schema import CreateTable
 
 from kairos.errors import BackendError, ConfigurationError
@@ -37,11 +38,14 @@ def prepare(connection: sa.Connection, layout: Layout, *, writing: bool, create:
 def _check(connection: sa.Connection, layout: Layout, where: str) -> None:
     table = layout.table
     inspector = sa.inspect(connection)
-    key = inspector.get_pk_constraint(table.name, schema=table.schema)["constrained_columns"]
-    found = {
-        column["name"]: _family(column["type"], connection.dialect)
-        for column in inspector.get_columns(table.name, schema=table.schema)
-    }
+    try:
+        key = inspector.get_pk_constraint(table.name, schema=table.schema)["constrained_columns"]
+        columns = inspector.get_columns(table.name, schema=table.schema)
+    except exc.NoSuchTableError as error:
+        raise ConfigurationError(
+            f"table_name: a table {table.fullname!r} is in {where}, in other capitals; spell it alike"
+        ) from error
+    found = {column["name"]: _family(column["type"], connection.dialect) for column in columns}
     expected = {column.name: _family(column.type, connection.dialect) for column in table.columns}
     if layout.stored.values.name == "any" and "value" in found and "value" in expected:
         expected["value"] = found["value"]  # a type of the user's own need not be told from its column
