@@ -231,7 +231,7 @@ def test_a_table_whose_name_differs_in_capitals(make, url):
     make(url, table_name="mine").insert("a", 1, timestamp=0)
     series = make(url, table_name="Mine")
     for verb in (series.list, lambda: series.insert("a", 1, timestamp=0)):
-        with pytest.raises(ConfigurationError, match="table_name: a table 'Mine' is in .*, in other capitals"):
+        with pytest.raises(ConfigurationError, match=r"table_name: a table 'Mine' is in .*, in other capitals"):
             verb()
     assert make(url, table_name="mine").get("a", "minute", timestamp=0) == {0: [1.0]}
 

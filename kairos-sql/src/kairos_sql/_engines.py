@@ -125,7 +125,8 @@ def _keep_connection(context: sa.engine.ExceptionContext) -> None:
     would be lost with it; one in a file would stay locked as long as a traceback refers to the cursor, since SQLite
     closes only after the last statement. Rolled back it is as good as before.
     """
-    context.is_disconnect = False
+    if not isinstance(context.original_exception, Exception):
+        context.is_disconnect = False
 
 
 def _use_wal(connection: Any, _: object) -> None:
