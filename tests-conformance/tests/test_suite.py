@@ -101,6 +101,7 @@ def test_nor_taken_away(own):
         pytest.mark.xfail(reason="r"),
         pytest.mark.xfail(strict=False, reason="r"),
     ],
+    ids=["bare", "strict", "reason", "lax"],
 )
 def test_a_lax_xfail_does_not_count(mark):
     with pytest.raises(TypeError, match="strict=True"):
@@ -196,10 +197,10 @@ def test_a_harness_knows_its_attributes():
 def test_the_suite_runs_without_any_file(pytester, url):
     result = pytester.runpytest_subprocess(
         *("--pyargs", "kairos_conformance.suite", "--kairos-url", url.format(folder=pytester.path)),
-        *("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", "keeps or kept or names"),
+        *("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", "each_kind or colon or list_is_sorted"),
     )
     assert result.ret == 0
-    assert result.parseoutcomes()["passed"] > 50
+    assert result.parseoutcomes()["passed"] >= 20
 
 
 def test_without_a_url_the_suite_says_what_it_needs(pytester):

@@ -20,7 +20,7 @@ from kairos_conformance._store import Colour, Store
 
 __all__ = ["ProcessTests"]
 
-WRITERS, ROUNDS = 8, 15
+WRITERS, ROUNDS = 8, 10
 PATIENCE = 120
 """Seconds after which another process is taken to hang."""
 
@@ -158,9 +158,13 @@ class ProcessTests(SuiteBase):
         process.stdin.close()
         process.stdin = None
         said = json.loads(finish(process).splitlines()[-1])
-        expected = 30 if store.capabilities.multi_process else 20
-        assert said == {"parent": expected, "child": 20}
-        if store.capabilities.multi_process:
+        if not store.capabilities.multi_process:
+            # Whether the child starts with what the parent had depends on where the driver keeps it: a thread, say, is
+            # not copied. Both go on.
+            assert said["parent"] == 20
+            assert said["child"] in {10, 20}
+        else:
+            assert said == {"parent": 30, "child": 20}
             assert store.open("count", BOTH).get("a", "minute", timestamp=T0) == {T0: 30}
 
     @only_async
