@@ -175,6 +175,20 @@ def test_a_pool_that_is_used_up(url):
         assert series.list() == ["a"]
 
 
+def test_an_error_of_sqlalchemy_itself(make, url, colour):
+    engine = engine_with(url, colour, "PRAGMA cache_size")
+    series = make(engine)
+    series.insert("a", 1, timestamp=0)
+
+    @sa.event.listens_for(getattr(engine, "sync_engine", engine), "before_cursor_execute")
+    def refuse(*_):
+        raise sa.exc.InvalidRequestError("not today")
+
+    with pytest.raises(BackendError, match="not today"):
+        series.list()
+    series.run(engine.dispose())
+
+
 # --- The schema -----------------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from kairos import AsyncTimeseries, BackendError, ConfigurationError, Timeseries
+from kairos import AsyncTimeseries, BackendError, BackendNotFound, ConfigurationError, Timeseries
 from kairos.flows import arun, run
 
 MINUTE = {"minute": {"step": 60}}
@@ -267,6 +267,12 @@ def test_a_database_that_is_not_served():
     engine = sa.create_engine("mysql+pymysql://", module=module)
     with pytest.raises(ConfigurationError, match="kairos-sql serves sqlite; not mysql"):
         Timeseries(engine, intervals=MINUTE)
+
+
+def test_a_driver_that_is_not_installed(url, monkeypatch):
+    monkeypatch.setitem(sys.modules, "aiosqlite", None)
+    with pytest.raises(BackendNotFound, match=r"pip install 'kairos-sql\[asyncio\]'"):
+        AsyncTimeseries(url, intervals=MINUTE)
 
 
 # --- Ending ---------------------------------------------------------------------------------------------------------

@@ -69,18 +69,17 @@ def open_engine(text: str, client_config: Mapping[str, Any], *, asynchronous: bo
     url = _url(text, asynchronous=asynchronous)
     keywords = _keywords(url, client_config, asynchronous=asynchronous)
     make: Any = sa.create_engine
-    if asynchronous:
-        from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - only for who awaits: it is large
-
-        make = create_async_engine
     try:
+        if asynchronous:
+            from sqlalchemy.ext.asyncio import create_async_engine as make  # noqa: PLC0415 - large, and not for all
         engine = make(url, **keywords)
     except ImportError as error:
         raise BackendNotFound(
-            f"the driver of {redact(text)} is not installed: {error}; try: pip install 'kairos-sql[asyncio]'"
+            f"the driver for {redact(text)} is not installed: {error}; try: pip install 'kairos-sql[asyncio]'"
         ) from error
     except (TypeError, ValueError, exc.ArgumentError) as error:
-        raise ConfigurationError(f"client_config: {redact(str(error))}") from error
+        key = "client_config" if client_config else "client"
+        raise ConfigurationError(f"{key}: {redact(str(error))}") from error
     if url.get_backend_name() == "sqlite":
         event.listen(sync_engine(engine), "handle_error", _keep_connection)
         if not in_memory(url):

@@ -27,7 +27,7 @@ def translated(own: Dialect, driver_error: type[Exception], where: str) -> Itera
     except exc.TimeoutError as error:
         raise BackendUnavailable(f"{where}: {error}") from error
     except exc.SQLAlchemyError as error:
-        raise BackendError(f"{where}: {error}") from error
+        raise BackendError(f"{where}: {error.args[0] if error.args else error!r}") from error
 
 
 def _translation(own: Dialect, cause: BaseException, where: str, *, lost: bool) -> BackendError:

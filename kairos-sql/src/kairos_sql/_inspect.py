@@ -50,19 +50,23 @@ def _check(connection: sa.Connection, layout: Layout, where: str) -> None:
     if layout.stored.values.name == "any" and "value" in found and "value" in expected:
         expected["value"] = found["value"]  # a type of the user's own need not be told from its column
     wrong = [
-        f"{name} is {found.get(name, 'missing')}, not {expected.get(name, 'there')}"
-        for name in {**expected, **found}
-        if found.get(name) != expected.get(name)
+        f"its column {name} is {found[name]}, not {expected[name]}"
+        for name in expected
+        if name in found and found[name] != expected[name]
     ]
+    wrong += [f"it has no column {name}" for name in expected if name not in found]
+    wrong += [f"it has a column {name}" for name in found if name not in expected]
     if not wrong and key != list(layout.key):
         wrong = [f"its key is {', '.join(key)}"]
     if wrong:
         raise ConfigurationError(
-            f"table_name: the table {table.fullname!r} in {where} holds another type or value_type "
-            f"({'; '.join(wrong)}); give one of its own"
+            f"table_name: the table {table.fullname!r} in {where} holds another type or value_type than "
+            f"{layout.stored.values.name}: {'; '.join(wrong)}. Give the value_type that it holds, or another table_name"
         )
 
 
 def _family(column: sa.types.TypeEngine[object], dialect: sa.Dialect) -> str:
     """The type as its DDL without lengths: a column that was made shorter or longer is still the same."""
+    if isinstance(column, sa.types.NullType):
+        return "of no type"
     return re.sub(r"\(.*?\)", "", column.compile(dialect=dialect))
