@@ -227,7 +227,7 @@ def test_a_plugin_adds_a_named_transform():
     series = make(plugin(answer, "transform"))
     series.insert("c", list(range(100)), timestamp=0)
     assert series.get("c", "minute", 0, transform=["p95", "max"]) == {0: {"p95": 95, "max": 99}}
-    with pytest.raises(ValueError, match="nobody knows 'p96'"):
+    with pytest.raises(ValueError, match="unknown name 'p96'"):
         series.get("c", "minute", 0, transform="p96")
 
 

@@ -13,8 +13,8 @@ may return another around it.
     class Percentiles:
         @hookimpl
         def transform(self, context):
-            if context.name == "p95":
-                return lambda data: sorted(data)[int(len(data) * 0.95)]
+            if context.name == "p95" and context.kind == "series":
+                return lambda data: sorted(data)[int(len(data) * 0.95)] if data else None
 
 Install it for everybody by an entry point in the group ``kairos.plugins``, or for one Timeseries by ``plugins=[…]``.
 """

@@ -101,7 +101,7 @@ def _transform(given: object, kind: Kind, choose: Callable[..., Any]) -> Transfo
     if isinstance(given, str):
         found = choose("transform", None, kind.transform(given), given)
         if found is None:
-            raise InvalidValue(f"transform: nobody knows {given!r}; built in are {', '.join(TRANSFORMS)}")
+            raise InvalidValue(f"transform: unknown name {given!r}; built in are {', '.join(TRANSFORMS)}")
     elif callable(given):
         found = choose("transform", given, None)
     else:

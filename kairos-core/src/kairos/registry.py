@@ -83,7 +83,9 @@ def find_backend(target: object) -> tuple[type[Backend], str]:
     if isinstance(target, str):
         match = _SCHEME.match(target)
         if match is None:
-            raise ConfigurationError("client: this str is not a URL, since it starts with no scheme (scheme://…)")
+            raise ConfigurationError(
+                "client: this str is not a URL, since it starts with no scheme (such as sqlite:///data.db)"
+            )
         scheme = match["scheme"].lower()
         return _first(BACKENDS, dict.fromkeys((scheme, scheme.partition("+")[0])), f"URL scheme {scheme!r}")
     if target is None:
@@ -99,7 +101,11 @@ def _first(group: str, names: Iterable[str], what: str) -> tuple[type[Backend], 
         if found := entry(group, name):
             return found, name
     installed = sorted({*_installed(group), *(name for of, name in _registered if of == group)})
-    advice = next((f"; try: pip install {_PACKAGE_OF[name]}" for name in names if name in _PACKAGE_OF), "")
+    package = next((_PACKAGE_OF[name] for name in names if name in _PACKAGE_OF), None)
+    here = {point.dist.name for points in _installed(BACKENDS).values() for point in points if point.dist}
+    advice = f"; try: pip install {package}" if package else ""
+    if package in here:
+        advice = f"; the {package} that is installed has none yet"
     raise BackendNotFound(f"no backend for the {what}; installed are: {', '.join(installed) or 'none'}{advice}")
 
 

@@ -228,7 +228,7 @@ def _float(value: Any) -> float:
     if type(value) is int and -_EXACT <= value <= _EXACT:
         return float(value)
     if not isinstance(value, (float, int, Decimal, Fraction)):
-        raise _refuse(value, "a float")
+        raise _refuse(value, "a float", "name another value_type for it" if isinstance(value, (str, bytes)) else "")
     try:
         found = float(value)
     except (OverflowError, ValueError):  # too large, or a signaling NaN

@@ -44,7 +44,7 @@ class _One:
     """What a count takes where no value is given; None would hide a caller's mistake."""
 
     def __repr__(self) -> str:
-        return "1, for a count"
+        return "<1 for a count>"
 
 
 _ONE = _One()

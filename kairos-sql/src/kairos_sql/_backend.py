@@ -137,11 +137,10 @@ class SQLBackend(Backend):
     # --- Writing ----------------------------------------------------------------------------------------------------
 
     def write(self, batch: Batch) -> Flow[None]:
-        rows: list[tuple[Any, ...]] = []
+        statements: list[tuple[str, Any]] = []
         for cells in _slices(batch.cells, _TURN):
-            rows += self._encode(cells)
+            statements += self._sql.write(self._encode(cells))
             yield
-        statements = list(self._sql.write(rows))
 
         def work(connection: sa.Connection) -> None:
             with refusing():
