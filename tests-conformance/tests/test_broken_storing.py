@@ -55,6 +55,17 @@ class CountsTwiceWhereItUpdates(MemoryBackend):
                 super().write(evolve(batch, cells=[cell]))
 
 
+class TakesAnotherKeyForTheSame(Rewriting):
+    caught_by = "test_each_type_gives_back_what_it_got"
+
+    def cell(self, cell):
+        held = self._store.spaces.get(self._key, {}).get(cell.name, {}).get(cell.interval, {}).get(cell.bucket, {})
+        known = next((key for slot in held.values() for key in slot.data if type(key) is bytes), None)
+        if self._shape is not Shape.COUNTERS or known is None:
+            return cell
+        return cell._replace(payload={known: sum(cell.payload.values())})
+
+
 class SwallowsErrors(MemoryBackend):
     caught_by = "test_a_sum_past_64_bits_is_an_error"
 
@@ -112,6 +123,13 @@ class TakesWeek00ForWeek53(Rewriting):
     def cell(self, cell):
         week_00 = 190_000 < cell.bucket < 220_000 and cell.bucket % 100 == 0
         return cell._replace(bucket=cell.bucket - 100 + 53) if week_00 else cell
+
+
+class KeepsBucketsIn32Bits(Rewriting):
+    caught_by = "test_distant_times"
+
+    def cell(self, cell):
+        return cell._replace(bucket=(cell.bucket + 2**31) % 2**32 - 2**31)
 
 
 class TruncatesBelowZero(Rewriting):
@@ -223,6 +241,24 @@ class LeaksAnotherType(MemoryBackend):
     def __init__(self, store, config):
         super().__init__(store, config)
         self._key = (config.prefix, "gauge" if config.type == "series" else config.type)
+
+
+class JoinsKeysByAColon(MemoryBackend):
+    """One flat key of interval and name."""
+
+    caught_by = "test_names_and_intervals_are_kept_apart"
+
+    def write(self, batch):
+        cells = [cell._replace(name="", interval=f"{cell.interval}:{cell.name}") for cell in batch.cells]
+        super().write(evolve(batch, cells=cells))
+
+    def read(self, query):
+        return {
+            name: super(JoinsKeysByAColon, self).read(
+                evolve(query, names=("",), interval=evolve(query.interval, name=f"{query.interval.name}:{name}"))
+            )[""]
+            for name in query.names
+        }
 
 
 class DeletesForeignNamespaces(MemoryBackend):

@@ -98,6 +98,41 @@ class CalendarTests(SuiteBase):
         }
 
     @every_kind
+    def test_buckets_are_numbers(self, store: Store, kind: str) -> None:
+        """Buckets are ordered as numbers, whatever their signs and lengths (semantics 1.1, 4.1).
+
+        Look at: bucket ids that are compared or sorted as text.
+        """
+        ts = store.open(kind, {**MINUTE, "era": {"step": 60_000_000, "resolution": 60}})
+        minutes = [-1000, -11, -2, 0, 3, 20, 100]
+        ts.bulk_insert([("a", 1, 60 * minute) for minute in (20, -2, 100, -1000, 3, 0, -11)])
+        one = holding(kind, 1)
+        assert ts.properties("a")["minute"] == {"first": -60_000, "last": 6000}
+        assert [moment // 60 for moment, data in ts.iterate("a", "minute") if data == one] == minutes
+        assert [moment // 60 for moment, _ in ts.iterate("a", "era")] == minutes
+        found = ts.series("a", "minute", start=-660, end=1200)
+        assert [moment // 60 for moment, data in found.items() if data == one] == [-11, -2, 0, 3, 20]
+        assert list(ts.series("a", "era", start=-1, end=0)) == [-60_000_000, 0]
+
+    @every_kind
+    def test_distant_times(self, store: Store, kind: str) -> None:
+        """Every moment of the years 1 to 9999 has its bucket (semantics 1.4).
+
+        Look at: bucket ids and times in 32 bits, or in a date type of the store.
+        """
+        ts = store.open(kind, {"second": {"step": 1}, "year": {"step": "yearly", "resolution": "daily"}})
+        moments = [at(1), at(1900, 2, 28), at(2038, 1, 19, 3, 14, 8), at(2200), at(9999, 12, 31, 23, 59, 59)]
+        for value, moment in enumerate(moments, start=1):
+            ts.insert("a", value, timestamp=moment)
+        for value, moment in enumerate(moments, start=1):
+            assert ts.get("a", "second", timestamp=moment) == {moment: holding(kind, value)}
+            assert ts.get("a", "year", timestamp=moment) == {moment // DAY * DAY: holding(kind, value)}
+        assert ts.properties("a") == {
+            "second": {"first": moments[0], "last": moments[-1]},
+            "year": {"first": at(1), "last": at(9999)},
+        }
+
+    @every_kind
     def test_bucket_zero_and_timestamp_zero_are_ordinary(self, store: Store, kind: str) -> None:
         """Bucket 0 and timestamp 0 are like any other, in every verb (semantics 1.1).
 

@@ -126,6 +126,37 @@ class NamesTests(SuiteBase):
             assert ts.get("a", name, timestamp=T0) == {start: holding(kind, 7)}, repr(name)
         assert ts.delete("a") == len(ODD_NAMES)
 
+    @every_kind
+    @pytest.mark.parametrize("between", [":", ".", "/", "|", ",", "-", "_", " "])
+    def test_names_and_intervals_are_kept_apart(self, store: Store, kind: str, between: str) -> None:
+        """However a name and an interval are put together, they are never mistaken for another pair (semantics 2.3).
+
+        Look at: keys that are joined from their parts by a separator that the parts may hold.
+        """
+        intervals = ["i", f"i{between}x", f"x{between}i", f"i{between}x{between}a"]
+        names = [
+            "a",
+            f"x{between}a",
+            f"a{between}x",
+            f"x{between}a{between}1",
+            f"a{between}i",
+            f"i{between}x{between}a",
+        ]
+        value = 0
+        for interval in intervals:
+            ts = store.open(kind, {interval: {"step": 60}})
+            for name in names:
+                value += 1
+                ts.insert(name, value, timestamp=60)
+        value = 0
+        ts = store.open(kind, {interval: {"step": 60} for interval in intervals})
+        for interval in intervals:
+            for name in names:
+                value += 1
+                assert ts.get(name, interval, timestamp=60) == {60: holding(kind, value)}, (name, interval)
+        assert ts.delete("a") == len(intervals)
+        assert ts.list() == sorted(names[1:])
+
     @pytest.mark.parametrize("name", BAD_NAMES, ids=ascii)
     def test_a_bad_name_is_refused(self, store: Store, name: Any) -> None:
         """An empty name, NUL, a lone surrogate and what is no text is a ValueError in every verb, before anything is

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -83,6 +84,26 @@ class ProcessTests(SuiteBase):
         else:
             assert found == holding(kind, *everything)
         assert ts.get("a", "hour", timestamp=T0) == {T0: found}
+
+    @every_kind
+    def test_the_schema_is_made_by_many_at_once(self, store: Store, kind: str) -> None:
+        """The first write may come from many at the same time (semantics 2.6, 7).
+
+        Look at: `Backend.prepare`, where another one may have made the schema a moment ago.
+        """
+        keywords: dict[str, Any] = {}
+        container = store.capabilities.typed_container
+        if container is not None and store.harness.disposable:
+            keywords[container] = f"kairos_{uuid4().hex[:12]}"  # one that is not there; it stays behind
+        family = [store.open(kind, BOTH, **keywords) for _ in range(WRITERS)]
+
+        def insert(number: int) -> Callable[[], Any]:
+            return lambda: family[number].timeseries.insert(f"n{number}", number, timestamp=T0)
+
+        store.together(*map(insert, range(WRITERS)))
+        for number in range(WRITERS):
+            found = family[0].get(f"n{number}", "minute", timestamp=T0)
+            assert found == {T0: holding(kind, number)}
 
     def test_reads_and_writes_at_once(self, store: Store) -> None:
         """Reading while others write sees what is there at some moment, and never an error (semantics 7).

@@ -247,8 +247,9 @@ class Store:
                 self._make(type="count", intervals=MINUTE, prefix=f"{self.namespace}-probe", **self.harness.options)
                 for _ in range(2)
             )
-            one.insert("probe")
-            self.harness.shared = bool(other.list())
+            one.insert("probe", timestamp=0)
+            mine, its = (client.get("probe", "minute", timestamp=0) for client in (one, other))
+            self.harness.shared = mine == its  # a store that loses everything is not private but broken
             one.delete_all()
             one.close()
             other.close()

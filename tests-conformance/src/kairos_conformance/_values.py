@@ -134,11 +134,14 @@ class ValuesTests(SuiteBase):
         ts = store.open(kind, value_type=name)
         write_one_by_one(ts, values)
         ts.insert("all", values, timestamp=T0)
+        for value in values * 2:
+            ts.insert("each", value, timestamp=T0)
         for number, value in enumerate(values):
             (data,) = ts.get(f"n{number}", "minute", timestamp=T0).values()
             assert data == holding(kind, value)
             assert [type(found) for found in values_of(kind, data)] == [expected_type(kind, value)]
         assert ts.get("all", "minute", timestamp=T0) == {T0: holding(kind, *values)}
+        assert ts.get("each", "minute", timestamp=T0) == {T0: holding(kind, *values, *values)}
 
     @VALUED
     @pytest.mark.parametrize(("name", "value"), EDGES, ids=lambda given: ascii(given)[:40])
