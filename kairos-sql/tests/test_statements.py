@@ -119,10 +119,10 @@ def test_nothing_is_sent_for_nothing():
 
 def test_parameters_go_to_the_places_of_their_names():
     assert Prepared("…", ("b", "a", "b"), positional=True).one({"a": 1, "b": 2, "c": 3}) == (2, 1, 2)
-    assert Prepared("…", ("b", "a", "b"), positional=True).many(("a", "b"), [(1, 2)]) == [(2, 1, 2)]
-    assert Prepared("…", ("b", "a"), positional=False).many(("a", "b"), [(1, 2)]) == [{"a": 1, "b": 2}]
+    assert Prepared("…", ("b", "a", "b"), positional=True, given=("a", "b")).many([(1, 2)]) == [(2, 1, 2)]
+    assert Prepared("…", ("b", "a"), positional=False, given=("a", "b")).many([(1, 2)]) == [{"a": 1, "b": 2}]
     rows = [(1, 2)]
-    assert Prepared("…", ("a", "b"), positional=True).many(("a", "b"), rows) is rows
+    assert Prepared("…", ("a", "b"), positional=True, given=("a", "b")).many(rows) is rows
 
 
 @every_kind

@@ -26,23 +26,26 @@ _WIDE = 50
 
 @frozen
 class Prepared:
-    """A compiled statement: its text, and the names of its parameters in the order of their places."""
+    """A compiled statement: its text, and the names of its parameters in the order of their places. ``given`` are the
+    names in the order in which `many` gets them.
+    """
 
     sql: str
     names: tuple[str, ...]
     positional: bool
+    given: tuple[str, ...] = ()
 
     def one(self, values: Mapping[str, Any]) -> Any:
         """The parameters of one execution."""
         return tuple(values[name] for name in self.names) if self.positional else dict(values)
 
-    def many(self, names: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Any:
-        """The parameters of many executions, from tuples in the order of ``names``."""
+    def many(self, rows: list[tuple[Any, ...]]) -> Any:
+        """The parameters of many executions."""
         if not self.positional:
-            return [dict(zip(names, row, strict=True)) for row in rows]
-        if self.names == names:
+            return [dict(zip(self.given, row, strict=True)) for row in rows]
+        if self.names == self.given:
             return rows
-        return list(map(itemgetter(*map(names.index, self.names)), rows))
+        return list(map(itemgetter(*map(self.given.index, self.names)), rows))
 
 
 @define(eq=False)
@@ -54,12 +57,12 @@ class Statements:
     dialect: sa.Dialect
     _compiled: dict[Any, Prepared] = field(init=False, factory=dict)
 
-    def _once(self, key: Any, make: Callable[[], Any]) -> Prepared:
+    def _once(self, key: Any, make: Callable[[], Any], given: Callable[[], tuple[str, ...]] = tuple) -> Prepared:
         found = self._compiled.get(key)
         if found is None:
             compiled = make().compile(dialect=self.dialect)
             names = tuple(compiled.positiontup or compiled.params)
-            found = self._compiled[key] = Prepared(str(compiled), names, bool(compiled.positional))
+            found = self._compiled[key] = Prepared(str(compiled), names, bool(compiled.positional), given())
         return found
 
     # --- Writing ----------------------------------------------------------------------------------------------------
@@ -75,14 +78,22 @@ class Statements:
             yield self._written(1, rows)
 
     def _written(self, width: int, rows: list[tuple[Any, ...]]) -> tuple[str, Any]:
-        columns = [name for name in (*self.layout.key, *self.layout.data) if name != "seq"]
-        names = [{name: f"{name}_{index}" for name in (*columns, "expires_at")} for index in range(width)]
-        prepared = self._once(("write", width), lambda: self._write(names))
-        return prepared.sql, prepared.many(tuple(chain.from_iterable(row.values() for row in names)), rows)
+        prepared = self._once(
+            ("write", width),
+            lambda: self._write(width),
+            lambda: tuple(f"{name}_{row}" for row in range(width) for name in self._columns()),
+        )
+        return prepared.sql, prepared.many(rows)
 
-    def _write(self, names: list[dict[str, str]]) -> Any:
-        table, layout = self.layout.table, self.layout
-        values: list[dict[str, Any]] = [{name: sa.bindparam(key) for name, key in row.items()} for row in names]
+    def _columns(self) -> list[str]:
+        """The columns of a row to write, in order."""
+        return [*(name for name in (*self.layout.key, *self.layout.data) if name != "seq"), "expires_at"]
+
+    def _write(self, width: int) -> Any:
+        table, layout, columns = self.layout.table, self.layout, self._columns()
+        values: list[dict[str, Any]] = [
+            {name: sa.bindparam(f"{name}_{row}") for name in columns} for row in range(width)
+        ]
         if layout.shape is Shape.LIST:
             if self.own.sequence is not None:
                 values[0]["seq"] = self.own.sequence(table, values[0])
