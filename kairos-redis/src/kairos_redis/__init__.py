@@ -1,0 +1,5 @@
+"""kairos on Redis and Valkey."""
+
+from kairos_redis._backend import BulkInsertOptions, RedisBackend
+
+__all__ = ["BulkInsertOptions", "RedisBackend"]
