@@ -299,9 +299,7 @@ class RedisBackend(Backend):
     def _unlist(self, names: Sequence[str]) -> Flow[None]:
         """On a cluster: take deleted names off the list, and put back those that someone has written to meanwhile."""
         yield from self._send([("ZREM", self._keys.shard(name), name.encode()) for name in names], writing=True)
-        tops = yield from self._send(
-            [("ZRANGE", self._keys.directory(name), -1, -1, "WITHSCORES") for name in names]
-        )
+        tops = yield from self._send([("ZRANGE", self._keys.directory(name), -1, -1, "WITHSCORES") for name in names])
         back = [
             NAMES.call((self._keys.shard(name),), with_scores(top)[0][1], name.encode())
             for name, top in zip(names, tops, strict=True)

@@ -36,8 +36,6 @@ TYPES = {
 _WORDS = 4_000
 # A script holds up the server: about a millisecond for these.
 _CELLS = 500
-_EXACT = 2**53
-"""Up to here every whole float is an int of the same value."""
 
 
 @frozen
@@ -57,7 +55,7 @@ class Writer:
         if self.shape is Shape.COUNTERS:
             return lambda payload: [word for value, n in payload.items() for word in (encode(value), n)]
         if self.shape is Shape.COUNTER:
-            return _amount
+            return lambda payload: (repr(payload),)
         if self.shape is Shape.REGISTER:
             return lambda payload: (encode(payload),)
         return lambda payload: [encode(value) for value in payload]
@@ -108,12 +106,6 @@ class Writer:
         return found
 
 
-def _amount(payload: int | float) -> tuple[Any]:
-    if isinstance(payload, float):
-        return (int(payload),) if payload.is_integer() and abs(payload) <= _EXACT else (repr(payload),)
-    return (payload,)
-
-
 def data_key(directory: bytes, index: str, bucket: int, resolution: int | None) -> bytes:
     """The key of a cell. ``index`` ends in a colon if it is one of resolution buckets."""
     if resolution is None:
@@ -136,5 +128,3 @@ def cells_found(reply: Sequence[Any]) -> list[tuple[int, int]]:
         found += [(int(bucket), first + bit) for bit in range(PAGE) if bits >> bit & 1]
     found.sort()
     return found
-
-

@@ -48,11 +48,13 @@ _COMMON = f"""
 local PAGE, SCALE = {PAGE}, {SCALE}
 local directory, names = KEYS[1], KEYS[2]
 
+local function fail(reply, key)
+    error({{err = reply.err .. ' [key ' .. key .. ']'}})
+end
+
 local function ask(...)
     local reply = redis.pcall(...)
-    if type(reply) == 'table' and reply.err then
-        error({{err = reply.err .. ' [key ' .. select(2, ...) .. ']'}})
-    end
+    if type(reply) == 'table' and reply.err then fail(reply, (select(2, ...))) end
     return reply
 end
 
@@ -193,21 +195,38 @@ _WRITES = {
     # GET: a key of another type is an error then, and not overwritten.
     Shape.REGISTER: "ask('SET', key, ARGV[from], 'GET')",
     Shape.COUNTERS: "for i = from, to, 2 do ask('HINCRBY', key, ARGV[i], ARGV[i + 1]) end",
-    # INCRBY is exact and knows no floats. INCRBYFLOAT rounds what is below 1e-17 to 0, and ints past 2^53.
+    # A count is the exact sum of its ints and the sum of its floats: `7`, `0.5`, or both: `7 0.5`. INCRBY is the one
+    # exact addition of 64 bits that there is; INCRBYFLOAT rounds what is below 1e-17 to 0.
     Shape.COUNTER: """
-    local amount = ARGV[from]
-    if string.match(amount, '^-?%d+$') then
+    local amount, whole = ARGV[from], string.match(ARGV[from], '^-?%d+$')
+    if whole then
         local reply = redis.pcall('INCRBY', key, amount)
         if type(reply) ~= 'table' or not reply.err then return end
-        if not string.find(reply.err, 'not an integer', 1, true) then
-            error({err = reply.err .. ' [key ' .. key .. ']'})
-        end
+        if not string.find(reply.err, 'not an integer', 1, true) then fail(reply, key) end
     end
-    local old = tonumber(ask('GET', key) or 0)
-    if not old then error({err = 'ERR value is not a number [key ' .. key .. ']'}) end
-    local sum = old + tonumber(amount)
-    if sum - sum ~= 0 then error({err = 'ERR increment or decrement would overflow [key ' .. key .. ']'}) end
-    ask('SET', key, string.format('%.17g', sum), 'KEEPTTL')
+    local old = ask('GET', key) or '0'
+    local ints, floats = string.match(old, '^(-?%d+) (.+)$')
+    if not ints then
+        if string.match(old, '^-?%d+$') then ints, floats = old, '0' else ints, floats = '0', old end
+    end
+    floats = tonumber(floats)
+    if not floats then fail({err = 'ERR value is not a number'}, key) end
+    if whole then
+        ask('SET', key, ints, 'KEEPTTL')
+        local reply = redis.pcall('INCRBY', key, amount)
+        if type(reply) == 'table' and reply.err then
+            ask('SET', key, old, 'KEEPTTL')
+            fail(reply, key)
+        end
+        ints = ask('GET', key)
+    else
+        floats = floats + tonumber(amount)
+        if floats - floats ~= 0 then fail({err = 'ERR increment or decrement would overflow'}, key) end
+    end
+    local text = string.format('%.17g', floats)
+    if not string.find(text, '[.e]') then text = text .. '.0' end
+    if floats == 0 then text = ints elseif ints ~= '0' then text = ints .. ' ' .. text end
+    ask('SET', key, text, 'KEEPTTL')
     """,
 }
 

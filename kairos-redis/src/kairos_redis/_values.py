@@ -9,7 +9,7 @@ from typing import Any
 
 from kairos.backend import Shape
 from kairos.errors import ConfigurationError
-from kairos.values import ValueType, show, value_type
+from kairos.values import ValueType, exact_sum, show, value_type
 
 __all__ = ["caster", "encoder", "stored_type", "text"]
 
@@ -57,18 +57,22 @@ def encoder(name: str) -> Callable[[Any], bytes]:
     return _ENCODE.get(name, str.encode)
 
 
-def _number(stored: bytes | str) -> int | float:
+def _count(stored: bytes | str) -> int | float:
+    """A sum of ints, a sum of floats, or both with a space between them."""
+    ints, _, floats = text(stored).rpartition(" ")
+    if ints:
+        return exact_sum(int(ints), float(floats))
     try:
-        return int(stored)
+        return int(floats)
     except ValueError:
-        return float(stored)
+        return float(floats)
 
 
 def caster(shape: Shape, name: str) -> Callable[[Any], Any]:
     """Turns a reply into data of a shape. What a custom fetch makes of it may have another form: strings are decoded
     wherever they are, and all else is left as it is.
     """
-    decode = _number if shape is Shape.COUNTER else _DECODE[name]
+    decode = _count if shape is Shape.COUNTER else _DECODE[name]
 
     def cast(reply: Any) -> Any:
         if isinstance(reply, (bytes, str)):
