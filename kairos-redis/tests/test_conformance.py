@@ -26,8 +26,8 @@ class RedisHarness(ServerHarness):
 
     def __init__(self, server: Lasting, environment: str, query: str = "", **keywords: object) -> None:
         super().__init__(
-            server=server,
-            environment=environment,
+            server,
+            environment,
             to_url=lambda url: f"{url}{'&' if '?' in url else '?'}{query}" if query else url,
             fetch=FETCH,
             # A server of our own holds nothing else.

@@ -174,6 +174,7 @@ class Planner:
 
     def expiry(self, name: object, limit: Any, options: Mapping[str, Any]) -> Expiry:
         """An ``expire``."""
+        chosen = self.options("expire", options)
         if self.config.kind.shape in self.backend.capabilities.native_expiry:
             raise UnsupportedOperation(f"expire: the server of this {self.scheme} backend expires by itself")
         if limit is not None:
@@ -184,7 +185,7 @@ class Planner:
             now=now,
             cutoffs=self.cutoffs(now),
             limit=limit,
-            options=self.options("expire", options),
+            options=chosen,
         )
 
 

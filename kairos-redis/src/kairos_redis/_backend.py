@@ -25,6 +25,8 @@ __all__ = ["BulkInsertOptions", "RedisBackend"]
 T = TypeVar("T")
 Ids = list[tuple[str, int, int | None]]
 
+_EMPTY: tuple[Any, ...] = ([], {}, set())
+
 # How many buckets one wave of requests reads of a name, and how many keys of all names at most.
 _BUCKETS = 10_000
 _KEYS = 100_000
@@ -186,7 +188,7 @@ class RedisBackend(Backend):
                 some = ids[start : start + _KEYS]
                 keys = [data_key(directories[name], index, bucket, fine) for name, bucket, fine in some]
                 for (name, bucket, fine), reply in zip(some, (yield from get(keys)), strict=True):
-                    if reply is not None and reply != [] and reply != {} and reply != set():
+                    if reply is not None and reply not in _EMPTY:
                         rows[name].setdefault(bucket, {})[fine] = self._cast(reply)
         return rows
 
@@ -261,6 +263,7 @@ class RedisBackend(Backend):
             for interval, cutoff in cutoffs.items()
             for fine in (False, True)
         }
+        left: list[tuple[str, str, Span]]
         if spans is None:
             replies = yield from self._send([("ZRANGE", self._keys.directory(name), 0, -1) for name in names])
             left = [

@@ -58,13 +58,18 @@ class Lasting(Generic[S]):
         return self._found
 
 
-@define(eq=False, slots=False, kw_only=True)
 class ServerHarness(Harness):
-    """A store on a lasting server; where ``environment`` is set, on the server at that URL."""
+    """A store on a lasting server; where the variable ``environment`` is set, on the server at that URL.
 
-    server: Lasting[Any]
-    to_url: Callable[[str], str] = str
-    """Makes the URL for the tests out of that of the server, to add a database or options."""
+    ``to_url`` makes the URL for the tests out of that of the server, to add a database or options.
+    """
+
+    def __init__(
+        self, server: Lasting[Any], environment: str, *, to_url: Callable[[str], str] = str, **attributes: Any
+    ) -> None:
+        super().__init__(environment=environment, **attributes)
+        self.server = server
+        self.to_url = to_url
 
     def missing(self) -> str | None:
         if self.url is None:

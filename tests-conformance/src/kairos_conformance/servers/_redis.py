@@ -115,7 +115,7 @@ def _command(port: int, *words: object, password: str | None = None, tls: bool =
             raise OSError(reply[1:])
         if reply.startswith("$") and reply != "$-1":
             return str(lines.read(int(reply[1:]) + 2)[:-2].decode(errors="replace"))
-        return reply[1:]
+        return str(reply[1:])
 
 
 def _server(binary: str, *options: object, password: str | None = None, tls: bool = False) -> RedisServer:
@@ -146,7 +146,7 @@ def _certificate(folder: Path) -> Path:
     certificate = folder / "certificate.pem"
     subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-keyout", str(folder / "key.pem")]
-    command = [openssl, "req", "-x509", *key, "-out", certificate, *subject]
+    command = [openssl, "req", "-x509", *key, "-out", str(certificate), *subject]
     subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - no input from outside
     return certificate
 
