@@ -111,6 +111,15 @@ local function write(key, from, to)
     %s
 end
 
+local function union(bits, others)
+    for bit = 0, PAGE - 1 do
+        local value = 2 ^ bit
+        if value > others then break end
+        if math.floor(others / value) %% 2 == 1 and math.floor(bits / value) %% 2 == 0 then bits = bits + value end
+    end
+    return bits
+end
+
 local is_new = not names and ask('EXISTS', directory) == 0
 local pages, ends = {}, {}
 local at = 2
@@ -134,7 +143,8 @@ while at <= #ARGV do
         entry = {base = base * SCALE, bits = 0}
         pages[index][member] = entry
     end
-    entry.bits = bit.bor(entry.bits, 2 ^ (number - page * PAGE))
+    local value = 2 ^ (number - page * PAGE)
+    if math.floor(entry.bits / value) %% 2 == 0 then entry.bits = entry.bits + value end
     at = at + 5 + ARGV[at + 4]
 end
 
@@ -143,7 +153,7 @@ for index, members in pairs(pages) do
     local key, added = directory .. ':' .. index, 0
     for member, entry in pairs(members) do
         local old = ask('ZSCORE', key, member)
-        local bits = old and bit.bor(tonumber(old) - entry.base, entry.bits) or entry.bits
+        local bits = old and union(tonumber(old) - entry.base, entry.bits) or entry.bits
         if not old or entry.base + bits ~= tonumber(old) then
             ask('ZADD', key, entry.base + bits, member)
         end
