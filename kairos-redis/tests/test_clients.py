@@ -109,12 +109,12 @@ def test_an_unknown_keyword_for_the_driver() -> None:
 @pytest.mark.parametrize(
     ("client", "factory"),
     [
-        (lambda: redis.asyncio.Redis(), Timeseries),
-        (lambda: valkey.asyncio.Valkey(), Timeseries),
-        (lambda: fakeredis.FakeAsyncRedis(), Timeseries),
-        (lambda: redis.Redis(), AsyncTimeseries),
+        (redis.asyncio.Redis, Timeseries),
+        (valkey.asyncio.Valkey, Timeseries),
+        (fakeredis.FakeAsyncRedis, Timeseries),
+        (redis.Redis, AsyncTimeseries),
         (lambda: redis.Redis().pipeline(), Timeseries),
-        (lambda: redis.ConnectionPool(), Timeseries),
+        (redis.ConnectionPool, Timeseries),
     ],
     ids=["redis.asyncio", "valkey.asyncio", "fakeredis.asyncio", "redis", "pipeline", "pool"],
 )
