@@ -43,7 +43,7 @@ class RedisHarness(ServerHarness):
             host, port = self.url.partition("://")[2].split(",")[0].split("?")[0].split(":")
             found = redis.RedisCluster(host, int(port))
         else:
-            found = redis.Redis.from_url(self.url, decode_responses=False)
+            found = redis.Redis.from_url(self.url.partition("?")[0])
         with found:
             yield found
 

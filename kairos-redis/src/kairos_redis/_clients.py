@@ -66,9 +66,11 @@ class Client:
         """Whether it was made here."""
         return self._recipe is not None
 
-    @property
-    def exceptions(self) -> Any:
-        """The driver's module of exceptions."""
+    exceptions: Any = field(init=False)
+    """The driver's module of exceptions."""
+
+    @exceptions.default
+    def _exceptions(self) -> Any:
         return import_module(f"{self.package}.exceptions")
 
     def get(self) -> Any:

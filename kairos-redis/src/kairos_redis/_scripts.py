@@ -104,67 +104,27 @@ end
 """
 
 # ARGV: the name, then for each cell: index, bucket, resolution bucket or '', when it expires or 'inf', the number of
-# words that follow, and these. First the index is made to know all cells, then they are written: whatever fails on the
-# way, no data is without an index. Returns 1 if the directory was not there and the names are kept elsewhere.
+# words that follow, and these. A cell is written after the index has been made to know it: whatever fails on the way,
+# no data is without an index. Returns 1 if the directory was not there and the names are kept elsewhere.
 _WRITE = """
 local function write(key, from, to)
     %s
 end
 
-local function union(bits, others)
-    for bit = 0, PAGE - 1 do
-        local value = 2 ^ bit
-        if value > others then break end
-        if math.floor(others / value) %% 2 == 1 and math.floor(bits / value) %% 2 == 0 then bits = bits + value end
-    end
-    return bits
-end
-
 local is_new = not names and ask('EXISTS', directory) == 0
-local pages, ends = {}, {}
-local at = 2
-while at <= #ARGV do
-    local index, bucket, part, expires = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+local ends, at, size = {}, 2, #ARGV
+while at <= size do
+    local index, expires = ARGV[at], ARGV[at + 3]
     expires = expires == 'inf' and math.huge or tonumber(expires)
-    if not pages[index] then
-        pages[index], ends[index] = {}, expires
-    elseif expires > ends[index] then
-        ends[index] = expires
-    end
-    local number = tonumber(part == '' and bucket or part)
-    local page = math.floor(number / PAGE)
-    local member = string.format('%%d', page)
-    local base = page * PAGE
-    if part ~= '' then
-        member, base = bucket .. ':' .. member, tonumber(bucket)
-    end
-    local entry = pages[index][member]
-    if not entry then
-        entry = {base = base * SCALE, bits = 0}
-        pages[index][member] = entry
-    end
-    local value = 2 ^ (number - page * PAGE)
-    if math.floor(entry.bits / value) %% 2 == 0 then entry.bits = entry.bits + value end
+    if not ends[index] or expires > ends[index] then ends[index] = expires end
     at = at + 5 + ARGV[at + 4]
 end
-
-local grown, moved = {}, false
-for index, members in pairs(pages) do
-    local key, added = directory .. ':' .. index, 0
-    for member, entry in pairs(members) do
-        local old = ask('ZSCORE', key, member)
-        local bits = old and union(tonumber(old) - entry.base, entry.bits) or entry.bits
-        if not old or entry.base + bits ~= tonumber(old) then
-            ask('ZADD', key, entry.base + bits, member)
-        end
-        if not old then added = added + 1 end
+local moved = false
+for index, expires in pairs(ends) do
+    if ask('ZADD', directory, 'GT', 'CH', expires, index) == 1 then
+        live_until(directory .. ':' .. index, ask('ZSCORE', directory, index))
+        moved = true
     end
-    local later = ask('ZADD', directory, 'GT', 'CH', ends[index], index) == 1
-    if later or added > 0 then
-        live_until(key, ask('ZSCORE', directory, index))
-        grown[key] = added
-    end
-    moved = moved or later
 end
 if moved then
     local last = ask('ZRANGE', directory, -1, -1, 'WITHSCORES')[2]
@@ -175,13 +135,28 @@ if moved then
     end
 end
 
+local grown = {}
 at = 2
-while at <= #ARGV do
-    local index, part, count = ARGV[at], ARGV[at + 2], ARGV[at + 4]
-    local key = directory .. ':' .. index .. (part == '' and ':' or '') .. ARGV[at + 1]
-    if part ~= '' then key = key .. ':' .. part end
-    write(key, at + 5, at + 4 + count)
-    live_until(key, ARGV[at + 3])
+while at <= size do
+    local index, bucket, part, count = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 4]
+    local key = directory .. ':' .. index
+    local number = tonumber(part == '' and bucket or part)
+    local page = math.floor(number / PAGE)
+    local cell, member, base
+    if part == '' then
+        cell, member, base = key .. ':' .. bucket, page, page * PAGE * SCALE
+    else
+        cell, member, base = key .. bucket .. ':' .. part, bucket .. ':' .. page, tonumber(bucket) * SCALE
+    end
+    local score = ask('ZSCORE', key, member)
+    local bits, value = score and tonumber(score) - base or 0, 2 ^ (number - page * PAGE)
+    if math.floor(bits / value) %% 2 == 0 then ask('ZADD', key, base + bits + value, member) end
+    if not score then
+        live_until(key, ask('ZSCORE', directory, index))
+        grown[key] = (grown[key] or 0) + 1
+    end
+    write(cell, at + 5, at + 4 + count)
+    live_until(cell, ARGV[at + 3])
     at = at + 5 + count
 end
 
