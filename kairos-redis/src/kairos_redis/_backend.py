@@ -88,13 +88,14 @@ class RedisBackend(Backend):
         """
         replies = yield from self._wave(commands, writing=writing)
         errors = self._client.exceptions
-        unknown = [at for at, reply in enumerate(replies) if isinstance(reply, errors.NoScriptError)]
+        failed = [at for at, reply in enumerate(replies) if isinstance(reply, Exception)]
+        unknown = [at for at in failed if isinstance(replies[at], errors.NoScriptError)]
         if unknown:
             again = [self._scripts[commands[at][1]].in_full(commands[at]) for at in unknown]
             for at, reply in zip(unknown, (yield from self._wave(again, writing=writing)), strict=True):
                 replies[at] = reply
-        for reply in replies:
-            if isinstance(reply, Exception):
+        for at in failed:
+            if isinstance(reply := replies[at], Exception):
                 raise translated(reply, errors, unknown=writing and len(commands) > 1) from reply
         return replies
 
@@ -103,7 +104,7 @@ class RedisBackend(Backend):
             return []
         errors = self._client.exceptions
         try:
-            raw = {"NEVER_DECODE": True} if self._client.decodes else {}
+            raw = {"NEVER_DECODE": True} if not writing and self._client.decodes else {}
             if len(commands) == 1:
                 return [(yield self._client.get().execute_command(*commands[0], **raw))]
             pipe = self._client.pipeline()

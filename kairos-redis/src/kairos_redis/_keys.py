@@ -25,6 +25,16 @@ def interval_part(interval: str) -> str:
     return _escaped(interval, ":")
 
 
+@lru_cache(4096)
+def _directory(space: str, name: str) -> bytes:
+    return f"{space}:{{{_escaped(name, '{}')}}}".encode()
+
+
+@lru_cache(4096)
+def _shard(space: str, name: str) -> bytes:
+    return f"{space}:names:{crc32(name.encode()) % SHARDS}".encode()
+
+
 @frozen
 class Keys:
     """The keys of one namespace: ``prefix:type:{name}…`` and ``prefix:type:names:0`` to ``15``.
@@ -36,25 +46,18 @@ class Keys:
     prefix: str
     type: str
     space: str = field(init=False)
-    _directory: bytes = field(init=False)
 
     @space.default
     def _space(self) -> str:
         return f"{_escaped(self.prefix, '{}')}:{self.type}" if self.prefix else self.type
 
-    @_directory.default
-    def _before_name(self) -> bytes:
-        return f"{self.space}:{{".encode()
-
     def directory(self, name: str) -> bytes:
         """The sorted set of a name's indexes; its other keys begin with it."""
-        if "{" in name or "}" in name or "%" in name:
-            name = _escaped(name, "{}")
-        return b"%b%b}" % (self._directory, name.encode())
+        return _directory(self.space, name)
 
     def shard(self, name: str) -> bytes:
         """The sorted set of names that holds this one."""
-        return b"%b:names:%d" % (self.space.encode(), crc32(name.encode()) % SHARDS)
+        return _shard(self.space, name)
 
     @property
     def shards(self) -> list[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from attrs import field, frozen
@@ -48,6 +49,14 @@ class Writer:
     clustered: bool
     """The names are then in slots of their own, and get commands of their own."""
     words: Callable[[Any], Sequence[Any]] = field(init=False)
+    _head: Callable[[str], Command] = field(init=False)
+    _indexes: dict[tuple[str, bool], str] = field(factory=dict, init=False)
+
+    @_head.default
+    def _heads(self) -> Callable[[str], Command]:
+        script = WRITE[self.shape]
+        # What is the same in every script of a name.
+        return lru_cache(4096)(lambda name: script.call(self.script_keys(name), name.encode()))
 
     @words.default
     def _words(self) -> Callable[[Any], Sequence[Any]]:
@@ -64,7 +73,7 @@ class Writer:
         """The commands, each with the number of its words."""
         arguments: dict[str, list[Any]] = {}
         counts: dict[str, int] = {}
-        indexes: dict[tuple[str, bool], str] = {}
+        indexes, words_of = self._indexes, self.words
         for name, interval, bucket, resolution, payload, expires_at in cells:
             if (words := arguments.get(name)) is None:
                 words = arguments[name] = []
@@ -73,21 +82,18 @@ class Writer:
             if (index := indexes.get((interval, fine))) is None:
                 index = indexes[interval, fine] = self.keys.index(interval, fine=fine)
             head = (index, bucket, resolution if fine else "", "inf" if expires_at is None else expires_at)
-            values = self.words(payload)
+            values = words_of(payload)
             for start in range(0, len(values), _WORDS):
-                part = values[start : start + _WORDS]
+                part = values if len(values) <= _WORDS else values[start : start + _WORDS]
                 words += (*head, len(part), *part)
                 counts[name] += 1
                 if counts[name] == _CELLS or len(words) > _WORDS:
-                    yield len(words), self._script(name, words)
+                    yield len(words), (*self._head(name), *words)
                     words = arguments[name] = []
                     counts[name] = 0
         for name, words in arguments.items():
             if words:
-                yield len(words), self._script(name, words)
-
-    def _script(self, name: str, words: list[Any]) -> Command:
-        return WRITE[self.shape].call(self.script_keys(name), name.encode(), *words)
+                yield len(words), (*self._head(name), *words)
 
     def script_keys(self, name: str) -> tuple[bytes, ...]:
         """The keys of a script that changes a name."""
