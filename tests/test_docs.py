@@ -17,6 +17,8 @@ from sybil import Document, Example
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 from sybil.parsers.markdown.lexers import FENCE
 
+from kairos_conformance.servers import Lasting, valkey
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     {
@@ -33,6 +35,9 @@ PROJECTS = {
     for file in ROOT.glob("*/pyproject.toml")
     for project in [tomllib.loads(file.read_text())["project"]]
 }
+# The server of the examples, and the one that they run on.
+REDIS = "redis://localhost:6379"
+VALKEY = Lasting(valkey)
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -96,12 +101,17 @@ def test_there_is_a_page_per_distribution() -> None:
 @pytest.mark.parametrize("page", [str(page.relative_to(ROOT)) for page in PAGES])
 def test_every_block_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    document = Document.parse(
-        str(ROOT / page),
+    text = (ROOT / page).read_text()
+    if REDIS in text:
+        text = text.replace(REDIS, VALKEY.demand().url.removesuffix("/0"))
+    document = Document(text, str(ROOT / page))
+    for parser in (
         PythonCodeBlockParser(doctest_optionflags=FLAGS),
         CodeBlockParser("console", console),
         CodeBlockParser("toml", toml),
-    )
+    ):
+        for region in parser(document):
+            document.add(region)
     document.namespace["__name__"] = "page"
     for example in document.examples():
         example.evaluate()

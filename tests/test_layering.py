@@ -54,7 +54,7 @@ def late():
 
 
 def test_the_distributions_are_found() -> None:
-    assert {"kairos-core", "kairos-sql", "kairos-conformance"} <= PROJECTS.keys()
+    assert {"kairos-core", "kairos-redis", "kairos-sql", "kairos-conformance"} <= PROJECTS.keys()
 
 
 @pytest.mark.parametrize("name", PROJECTS)
