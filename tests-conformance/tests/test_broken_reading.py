@@ -224,6 +224,12 @@ class BlocksTheEventLoop(MemoryBackend):
         return super().names(cutoffs, options)
 
 
+class NeverGivesWay(MemoryBackend):
+    caught_by = "test_every_verb_gives_way_to_the_loop"
+    among = "async"
+    capabilities = evolve(MemoryBackend.capabilities, multi_process=True)
+
+
 class MistakesThatOnlyChanceFinds(MemoryBackend):
     """Loses a name that is read together with these two others: no standard test does that."""
 

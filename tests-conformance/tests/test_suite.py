@@ -249,3 +249,8 @@ def test_the_names_of_the_package():
         assert getattr(kairos_conformance, name) is not None
     with pytest.raises(AttributeError, match="Nonsense"):
         kairos_conformance.Nonsense  # noqa: B018
+
+
+def test_no_part_of_the_suite_marks_the_others():
+    """A mark of a class goes to all tests of its subclasses, whoever wrote them."""
+    assert [base for base in BackendSuite.__mro__ if "pytestmark" in vars(base)] == []

@@ -17,7 +17,7 @@ import pytest
 
 from kairos_conformance._base import SuiteBase, only_async, only_blocking
 from kairos_conformance._samples import BOTH, KINDS, T0, every_kind, holding
-from kairos_conformance._store import Colour, Store
+from kairos_conformance._store import Colour, Store, awaited
 
 __all__ = ["ProcessTests"]
 
@@ -58,10 +58,25 @@ def order(store: Store, **more: Any) -> str:
     return json.dumps({"url": store.harness.url, "prefix": store.namespace, "keywords": tables, **more}) + "\n"
 
 
-@pytest.mark.ring
+def every_verb(ts: Any) -> list[Callable[[], Any]]:
+    """Each verb of an asynchronous Timeseries once, in an order in which each finds something to do."""
+    return [
+        lambda: ts.bulk_insert([("a", number, T0 + 60 * number) for number in range(50)]),
+        lambda: ts.insert("b", 1, timestamp=T0),
+        lambda: ts.series(["a", "b"], "minute", start=T0, end=T0 + 3000),
+        lambda: ts.get("a", "hour", timestamp=T0),
+        lambda: anext(ts.iterate("a", "hour")),
+        lambda: ts.list(),  # noqa: PLW0108 - all alike
+        lambda: ts.properties("a"),
+        lambda: ts.delete("b"),
+        lambda: ts.delete_all(),  # noqa: PLW0108
+    ]
+
+
 class ProcessTests(SuiteBase):
     """Several at the same time."""
 
+    @pytest.mark.ring
     @every_kind
     def test_one_timeseries_serves_many_at_once(self, store: Store, kind: str) -> None:
         """A Timeseries may be shared by threads, or by tasks of a loop; nothing is lost or counted twice (semantics 7).
@@ -85,6 +100,7 @@ class ProcessTests(SuiteBase):
             assert found == holding(kind, *everything)
         assert ts.get("a", "hour", timestamp=T0) == {T0: found}
 
+    @pytest.mark.ring
     @every_kind
     def test_the_schema_is_made_by_many_at_once(self, store: Store, kind: str) -> None:
         """The first write may come from many at the same time (semantics 2.6, 7).
@@ -105,6 +121,7 @@ class ProcessTests(SuiteBase):
             found = family[0].get(f"n{number}", "minute", timestamp=T0)
             assert found == {T0: holding(kind, number)}
 
+    @pytest.mark.ring
     def test_reads_and_writes_at_once(self, store: Store) -> None:
         """Reading while others write sees what is there at some moment, and never an error (semantics 7).
 
@@ -126,6 +143,7 @@ class ProcessTests(SuiteBase):
             assert 0 <= b <= 4
         assert ts.get("a", "minute", timestamp=T0) == {T0: 5}
 
+    @pytest.mark.ring
     @only_blocking  # which says where the test reads; the writers are of both colours
     def test_processes_write_at_the_same_time(self, store: Store) -> None:
         """Eight processes, half of them blocking and half asynchronous, write to the same buckets: sums are exact and
@@ -164,6 +182,7 @@ class ProcessTests(SuiteBase):
                 assert own == sorted(own), "the values of one writer are out of order"
             assert read["gauge"] in {number * ROUNDS + ROUNDS - 1 for number in range(WRITERS)}
 
+    @pytest.mark.ring
     def test_a_fork_reopens_the_client(self, store: Store) -> None:
         """After a fork both processes go on with the same Timeseries: a client that kairos opened reopens in the child
         (semantics 7).
@@ -188,13 +207,14 @@ class ProcessTests(SuiteBase):
             assert said == {"parent": 30, "child": 20}
             assert store.open("count", BOTH).get("a", "minute", timestamp=T0) == {T0: 30}
 
+    @pytest.mark.ring
     @only_async
     def test_the_event_loop_is_never_blocked(self, store: Store) -> None:
         """Under AsyncTimeseries no verb keeps the event loop from its other tasks (semantics 7).
 
         Look at: a blocking call of the driver, or ``blocking = True`` that is missing.
         """
-        ts = store.open("series", BOTH).timeseries
+        verbs = every_verb(store.open("series", BOTH).timeseries)
         gaps: list[float] = []
 
         async def tick() -> None:
@@ -207,25 +227,40 @@ class ProcessTests(SuiteBase):
 
         async def work() -> None:
             watchdog = asyncio.create_task(tick())
-            for turn in range(10):
-                for call in (
-                    lambda: ts.bulk_insert([("a", number, T0 + 60 * number) for number in range(50)]),
-                    lambda turn=turn: ts.insert("b", turn, timestamp=T0),
-                    lambda: ts.series(["a", "b"], "minute", start=T0, end=T0 + 3000),
-                    lambda: ts.get("a", "hour", timestamp=T0),
-                    lambda: anext(ts.iterate("a", "hour")),
-                    ts.list,
-                    lambda: ts.properties("a"),
-                    lambda: ts.delete("b"),
-                    ts.delete_all,
-                ):
-                    await call()
-                    await asyncio.sleep(0)  # a verb that never waits is no fault of the store's
+            for verb in verbs * 5:
+                await verb()
+                await asyncio.sleep(0)  # a verb that never waits is no fault of the store's
             watchdog.cancel()
 
-        store.run(work())
-        assert max(gaps) < 0.25, "the event loop stood still (seconds)"
+        for _ in range(3):  # on a busy machine everything stands still now and then; a blocking call always does
+            gaps.clear()
+            store.run(work())
+            if max(gaps) < 0.2:
+                return
+        pytest.fail(f"the event loop stood still for {max(gaps):.2f} s")
 
+    @pytest.mark.ring
+    @only_async
+    def test_every_verb_gives_way_to_the_loop(self, store: Store) -> None:
+        """A verb that asks a store outside of this process lets the loop go on while it waits (semantics 7; capability
+        ``multi_process``, without which a store may answer at once).
+
+        Look at: a blocking client behind coroutines.
+        """
+        if not store.capabilities.multi_process:
+            pytest.skip("multi_process is not declared: the data may be in this process")
+        verbs = every_verb(store.open("series", BOTH).timeseries)
+
+        async def gives_way(verb: Callable[[], Any]) -> bool:
+            task = asyncio.ensure_future(awaited(verb()))
+            await asyncio.sleep(0)  # one turn of the loop: the task runs until it waits for the first time
+            at_once = task.done()
+            await task
+            return not at_once
+
+        assert [store.run(gives_way(verb)) for verb in verbs] == [True] * len(verbs)
+
+    @pytest.mark.ring
     @only_async
     def test_a_cancelled_write_is_done_or_not_done(self, store: Store) -> None:
         """A cancelled write is done or not done, as a whole where batches are atomic, else cell by cell; and the client
@@ -267,6 +302,7 @@ class ProcessTests(SuiteBase):
         assert ts.get("next", "hour", timestamp=T0) == {T0: 12}
         assert ts.delete("next") == 2
 
+    @pytest.mark.ring
     @only_blocking
     @pytest.mark.full
     def test_a_run_under_gevent(self, store: Store) -> None:

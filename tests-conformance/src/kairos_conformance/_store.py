@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kairos.plans import Query, Rows
     from kairos_conformance._harness import Harness
 
-__all__ = ["Client", "Clock", "Colour", "ReadLog", "Store"]
+__all__ = ["Client", "Clock", "Colour", "ReadLog", "Store", "awaited"]
 
 _DONE = object()
 
@@ -189,7 +189,7 @@ class Store:
 
     def run(self, result: Any) -> Any:
         """The value of what a call gave: as it is, or awaited on the loop of this test."""
-        return self._loop.run_until_complete(_awaited(result)) if isawaitable(result) else result
+        return self._loop.run_until_complete(awaited(result)) if isawaitable(result) else result
 
     def open(
         self,
@@ -278,11 +278,12 @@ class Store:
                 return [future.result() for future in [pool.submit(call) for call in calls]]
 
         async def gather() -> list[Any]:
-            return await asyncio.gather(*(_awaited(call()) for call in calls))
+            return await asyncio.gather(*(awaited(call()) for call in calls))
 
         found: list[Any] = self.run(gather())
         return found
 
 
-async def _awaited(result: Awaitable[Any]) -> Any:
+async def awaited(result: Awaitable[Any]) -> Any:
+    """A coroutine of any awaitable, since not everything that runs one takes the other."""
     return await result

@@ -11,6 +11,7 @@ from typing import Any
 
 import kairos
 from kairos_conformance._samples import BOTH, T0
+from kairos_conformance._store import awaited
 
 __all__: list[str] = []
 
@@ -29,7 +30,7 @@ class Worker:
 
     def run(self, result: Any) -> Any:
         """The value of what a call gave."""
-        return self.runner.run(_awaited(result)) if isawaitable(result) else result
+        return self.runner.run(awaited(result)) if isawaitable(result) else result
 
     def close(self) -> None:
         for series in self.series.values():
@@ -41,10 +42,6 @@ def say(line: str) -> None:
     """Tell the test."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
-
-
-async def _awaited(result: Any) -> Any:
-    return await result
 
 
 def write(told: dict[str, Any]) -> None:
