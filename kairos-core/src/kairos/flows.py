@@ -8,11 +8,12 @@ yields an awaitable, which is awaited first. Errors are raised inside the flow, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
 from inspect import isawaitable
+from types import GeneratorType
 from typing import Any, ClassVar, Protocol
 
 from attrs import define
@@ -22,7 +23,7 @@ __all__ = ["Awaiting", "Blocking", "Colour", "arun", "run"]
 
 def run(flow: Any) -> Any:
     """Carry out a flow whose calls block, and return its value. What is not a flow is a value already."""
-    if not isinstance(flow, Generator):
+    if not isinstance(flow, GeneratorType):
         return flow
     reply = None
     try:
@@ -40,7 +41,7 @@ async def arun(flow: Any) -> Any:
     """Carry out a flow whose calls may be awaitable, and return its value. What is not a flow is a value already, or
     an awaitable of one. A cancellation is raised inside the flow like any error, so that it can clean up.
     """
-    if not isinstance(flow, Generator):
+    if not isinstance(flow, GeneratorType):
         return await flow if isawaitable(flow) else flow
     resume: Any = flow.send
     argument: Any = None

@@ -28,6 +28,8 @@ def to_seconds(timestamp: Any) -> int:
     seconds: int
     if type(timestamp) is int:
         seconds = timestamp
+    elif type(timestamp) is float and math.isfinite(timestamp):
+        seconds = math.floor(timestamp)
     elif isinstance(timestamp, datetime):
         if timestamp.tzinfo is None or timestamp.utcoffset() is None:
             raise InvalidValue(f"timestamp {show(timestamp)} is a naive datetime; give it a time zone")
