@@ -1,5 +1,6 @@
 """Which backend serves a URL or a client, and what is said where none does. No password is ever shown."""
 
+import asyncio
 import pickle
 
 import pytest
@@ -258,6 +259,8 @@ def test_no_error_and_no_repr_shows_a_password(colour, url):
             colour(url, intervals=INTERVALS, nonsense=1)
         shown = [repr(made), str(made), repr(made.backend), repr(made.capabilities), str(caught.value)]
         shown.append(repr(made._operations))
+        if closing := made.close():
+            asyncio.run(closing)
     assert not [text for text in shown if "hunter2" in text]
 
 

@@ -35,7 +35,8 @@ def recipe(url: str, client_config: Mapping[str, Any], *, asynchronous: bool) ->
     scheme, _, rest = url.partition("://")
     base, _, mode = scheme.lower().partition("+")
     if base not in _PLAIN or mode not in {"", "cluster", "sentinel"} or (mode and base == "unix"):
-        raise ConfigurationError(f"client: unknown scheme {scheme!r} of a Redis URL")
+        # The scheme is not shown: without "://" a password may stand in it.
+        raise ConfigurationError("client: not a Redis URL: it does not begin with redis://, rediss:// or unix://")
     user, at, rest = rest.rpartition("@")
     hosts, slash, tail = rest.partition("/")
     if not slash:
