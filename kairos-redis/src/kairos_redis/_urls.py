@@ -36,7 +36,7 @@ def recipe(url: str, client_config: Mapping[str, Any], *, asynchronous: bool) ->
     base, _, mode = scheme.lower().partition("+")
     if base not in _PLAIN or mode not in {"", "cluster", "sentinel"} or (mode and base == "unix"):
         # The scheme is not shown: without "://" a password may stand in it.
-        raise ConfigurationError("client: not a Redis URL: it does not begin with redis://, rediss:// or unix://")
+        raise ConfigurationError("client: the scheme of this URL is not one of Redis (such as redis:// or rediss://)")
     user, at, rest = rest.rpartition("@")
     hosts, slash, tail = rest.partition("/")
     if not slash:
