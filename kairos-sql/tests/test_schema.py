@@ -3,6 +3,7 @@
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateTable
 
 from kairos import ConfigurationError, Timeseries
@@ -68,15 +69,15 @@ def test_metadata_makes_what_a_timeseries_makes(tmp_path, kind, value_type):
     made, by_hand = tmp_path / "made.db", tmp_path / "by_hand.db"
     with Timeseries(f"sqlite:///{made}", intervals={"minute": {"step": 60}}, **keywords) as series:
         series.insert("a", {"blob": b"x"}.get(value_type, 1) if kind != "count" else 1)
-    engine = sa.create_engine(f"sqlite:///{by_hand}")
+    engine = sa.create_engine(f"sqlite:///{by_hand}", poolclass=NullPool)
     metadata(**keywords).create_all(engine)
-    reflected = [sa.inspect(one).get_multi_columns() for one in (sa.create_engine(f"sqlite:///{made}"), engine)]
+    ours = sa.create_engine(f"sqlite:///{made}", poolclass=NullPool)
+    reflected = [sa.inspect(one).get_multi_columns() for one in (ours, engine)]
     assert str(reflected[0]) == str(reflected[1])
     tables = []
-    for one in (made, by_hand):
-        with sa.create_engine(f"sqlite:///{one}").connect() as connection:
+    for one in (ours, engine):
+        with one.connect() as connection:
             tables.append(connection.exec_driver_sql("SELECT type, name, tbl_name, sql FROM sqlite_master").all())
-            connection.engine.dispose()
     # The statement is kept as it was written, and only ours says IF NOT EXISTS.
     assert [[str(cell).replace("IF NOT EXISTS ", "") for cell in row] for row in tables[0]] == [
         [str(cell) for cell in row] for row in tables[1]
@@ -110,9 +111,8 @@ def test_any_name_of_a_table(make, url, kind, name):
     assert series.get("a", "minute", timestamp=0)[0]
     assert series.expire() == 0
     assert series.delete("a") == 1
-    with sa.create_engine(url).connect() as connection:
+    with sa.create_engine(url, poolclass=NullPool).connect() as connection:
         assert sa.inspect(connection).get_table_names() == [name]
-        connection.engine.dispose()
 
 
 @pytest.mark.parametrize("kind", KINDS)
