@@ -8,6 +8,7 @@ set. One module per product, on top of `Process`.
 
 from __future__ import annotations
 
+from kairos_conformance.servers._mongo import MongoServer, secantus
 from kairos_conformance.servers._policy import Lasting, Server, ServerHarness, refuse
 from kairos_conformance.servers._process import Missing, Process, free_port
 from kairos_conformance.servers._redis import (
@@ -24,6 +25,7 @@ from kairos_conformance.servers._redis import (
 __all__ = [
     "Lasting",
     "Missing",
+    "MongoServer",
     "Process",
     "RedisCluster",
     "RedisSentinel",
@@ -35,6 +37,7 @@ __all__ = [
     "redis_sentinel",
     "redis_server",
     "refuse",
+    "secantus",
     "valkey",
     "valkey_binary",
 ]
