@@ -7,9 +7,7 @@ yields an awaitable, which is awaited first. Errors are raised inside the flow, 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
 from inspect import isawaitable
@@ -37,6 +35,12 @@ def run(flow: Any) -> Any:
         raise
 
 
+async def _turn() -> None:
+    from asyncio import sleep  # noqa: PLC0415 - asyncio is half of the time of `import kairos`, and not for all
+
+    await sleep(0)
+
+
 async def arun(flow: Any) -> Any:
     """Carry out a flow whose calls may be awaitable, and return its value. What is not a flow is a value already, or
     an awaitable of one. A cancellation is raised inside the flow like any error, so that it can clean up.
@@ -50,7 +54,7 @@ async def arun(flow: Any) -> Any:
             step = resume(argument)
             try:
                 if step is None:
-                    step = asyncio.sleep(0)
+                    step = _turn()
                 resume, argument = flow.send, (await step if isawaitable(step) else step)
             except GeneratorExit:
                 # Nobody awaits this coroutine any more: the flow can still clean up, but not by awaiting.
@@ -99,15 +103,18 @@ class Awaiting:
 
     asynchronous: ClassVar[bool] = True
     in_thread: bool
-    _worker: ThreadPoolExecutor | None = None
+    _worker: Any = None
 
     def execute(self, verb: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
         if not self.in_thread:
             return arun(verb(*args, **keywords))
+        from asyncio import get_running_loop  # noqa: PLC0415 - as above
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+
         if self._worker is None:
             self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kairos")
         call = copy_context().run
-        return asyncio.get_running_loop().run_in_executor(self._worker, call, lambda: run(verb(*args, **keywords)))
+        return get_running_loop().run_in_executor(self._worker, call, lambda: run(verb(*args, **keywords)))
 
     def after_fork(self) -> None:
         self._worker = None  # its thread is the parent's

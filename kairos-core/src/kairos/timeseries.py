@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Generator
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
@@ -72,12 +71,14 @@ class AsyncTimeseries(
         return arun(flow)
 
     async def _iterate(self, reading: Reading) -> AsyncGenerator[Item, None]:
+        from asyncio import sleep  # noqa: PLC0415 - asyncio is half of the time of `import kairos`, and not for all
+
         scan = await arun(self._operations.scan(reading))
         while not scan.done:
             for turn, item in enumerate(await arun(self._operations.advance(scan)), 1):
                 yield item
                 if turn % _TURN == 0:
-                    await asyncio.sleep(0)
+                    await sleep(0)
 
     async def __aenter__(self) -> Self:
         self._operations.check_open()
