@@ -8,8 +8,10 @@ set. One module per product, on top of `Process`.
 
 from __future__ import annotations
 
+from kairos_conformance.servers._mariadb import MariaDBServer, mariadb
 from kairos_conformance.servers._mongo import MongoServer, secantus
 from kairos_conformance.servers._policy import Lasting, Server, ServerHarness, refuse
+from kairos_conformance.servers._postgresql import PostgreSQLServer, postgresql, postgresql_binaries
 from kairos_conformance.servers._process import Missing, Process, free_port
 from kairos_conformance.servers._redis import (
     RedisCluster,
@@ -24,8 +26,10 @@ from kairos_conformance.servers._redis import (
 
 __all__ = [
     "Lasting",
+    "MariaDBServer",
     "Missing",
     "MongoServer",
+    "PostgreSQLServer",
     "Process",
     "RedisCluster",
     "RedisSentinel",
@@ -33,6 +37,9 @@ __all__ = [
     "Server",
     "ServerHarness",
     "free_port",
+    "mariadb",
+    "postgresql",
+    "postgresql_binaries",
     "redis_cluster",
     "redis_sentinel",
     "redis_server",

@@ -5,13 +5,11 @@ from __future__ import annotations
 import socket
 import sys
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import quote
 
 from attrs import define, field
 
-from kairos_conformance.servers._process import Missing, Process, free_port
+from kairos_conformance.servers._process import Closing, Missing, Process, free_port
 
 __all__ = ["MongoServer", "secantus"]
 
@@ -25,8 +23,8 @@ def secantus_binary() -> str:
 
 
 @define(eq=False, kw_only=True)
-class MongoServer:
-    """One running server. Use it in a ``with`` block, or `stop` it."""
+class MongoServer(Closing):
+    """One running server."""
 
     process: Process
     port: int
@@ -43,16 +41,7 @@ class MongoServer:
         return f"mongodb://{quote(name)}:{quote(password)}@127.0.0.1:{self.port}/?authSource=admin"
 
     def stop(self) -> None:
-        """End it."""
         self.process.stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 def secantus(*options: str, ttl_sweep_seconds: int | None = None) -> MongoServer:

@@ -12,11 +12,12 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Self
 
 from attrs import define, field
 
-__all__ = ["Missing", "Process", "free_port"]
+__all__ = ["Closing", "Missing", "Process", "carry_out", "free_port"]
 
 
 class Missing(Exception):
@@ -29,6 +30,37 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+class Closing:
+    """A server to use in a ``with`` block."""
+
+    def stop(self) -> None:
+        """End what was started."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def carry_out(command: Sequence[object], *, folder: Path, user: str | None = None, given: bytes = b"") -> None:
+    """A command that must succeed before a server starts; a RuntimeError with what it wrote if it does not."""
+    done = subprocess.run(  # noqa: S603 - the commands are the tests' own
+        [str(word) for word in command],
+        cwd=folder,
+        user=user,
+        input=given,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{command[0]} failed:\n{done.stdout.decode(errors='replace')}")
 
 
 @define(eq=False, kw_only=True)
@@ -45,6 +77,8 @@ class Process:
     """Whether the server answers; it may raise OSError as long as it does not."""
     user: str | int | None = None
     """The user to run as, for servers that refuse root."""
+    ending: signal.Signals = signal.SIGTERM
+    """What ends it in good order, without waiting for its clients."""
     timeout: float = 30
     _popen: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _owner: int = field(factory=os.getpid, init=False)
@@ -92,15 +126,15 @@ class Process:
         path = self.folder / "log"
         return "\n".join(path.read_text(errors="replace").splitlines()[-30:]) if path.exists() else ""
 
-    def kill(self) -> None:
+    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
         """End it at once, as a crash would. Its folder stays, and `start` starts it again."""
-        self._end(signal.SIGKILL)
+        self._end(how)
 
     def stop(self) -> None:
         """End it and remove its folder. Does nothing in a child that was forked from the one who started it."""
         if os.getpid() == self._owner:
             atexit.unregister(self.stop)
-            self._end(signal.SIGTERM)
+            self._end(self.ending)
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _end(self, how: signal.Signals) -> None:

@@ -9,12 +9,11 @@ import subprocess
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from attrs import define, field
 
-from kairos_conformance.servers._process import Missing, Process, free_port
+from kairos_conformance.servers._process import Closing, Missing, Process, free_port
 
 __all__ = [
     "RedisCluster",
@@ -49,24 +48,8 @@ def redis_binary() -> str:
     return found
 
 
-class _Closing:
-    """A server to use in a ``with`` block."""
-
-    def stop(self) -> None:
-        """End what was started."""
-        raise NotImplementedError
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-
 @define(eq=False, kw_only=True)
-class RedisServer(_Closing):
+class RedisServer(Closing):
     """One running server."""
 
     process: Process
@@ -162,7 +145,7 @@ def redis_server(*options: object, password: str | None = None, tls: bool = Fals
 
 
 @define(eq=False, kw_only=True)
-class RedisCluster(_Closing):
+class RedisCluster(Closing):
     """Nodes that share the hash slots."""
 
     nodes: Sequence[RedisServer]
@@ -211,7 +194,7 @@ def _complete(node: RedisServer, size: int) -> bool:
 
 
 @define(eq=False, kw_only=True)
-class RedisSentinel(_Closing):
+class RedisSentinel(Closing):
     """A server with one replica and a sentinel that watches both."""
 
     name: str
