@@ -19,6 +19,7 @@ LAYERS = [
     {"plans"},
     {"backend", "hookspecs"},
     {"kinds", "plugins"},
+    {"aggregates"},
     {"config", "grouping", "pipeline"},
     {"memory", "registry"},
     {"planning"},

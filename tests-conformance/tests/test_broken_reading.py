@@ -215,6 +215,60 @@ class RemembersOldBounds(MemoryBackend):
         return found
 
 
+class AddsAggregatesThroughAFloat(MemoryBackend):
+    caught_by = "test_a_transform_is_the_same_without_the_data"
+
+    def read(self, query):
+        return _recomputed(super().read(query), query, "sum", float)
+
+
+class AggregatesNumbersAsText(MemoryBackend):
+    caught_by = "test_declared_aggregates_are_tuples_in_order"
+
+    def read(self, query):
+        return _recomputed(super().read(query), query, "max", str)
+
+
+class ForgetsTheWeightsOfAHistogram(MemoryBackend):
+    caught_by = "test_declared_aggregates_are_tuples_in_order"
+
+    def read(self, query):
+        stored = self._store.spaces.get(self._key, {})
+
+        def distinct(name, bucket, resolution):
+            return len(stored[name][query.interval.name][bucket][resolution].data)
+
+        return {
+            name: {
+                bucket: {
+                    resolution: tuple(
+                        distinct(name, bucket, resolution) if one == "count" else value
+                        for one, value in zip(query.aggregates, data, strict=True)
+                    )
+                    if query.aggregates
+                    else data
+                    for resolution, data in cells.items()
+                }
+                for bucket, cells in buckets.items()
+            }
+            for name, buckets in super().read(query).items()
+        }
+
+
+def _recomputed(rows, query, wanted, change):
+    """Change one of the aggregates of every cell."""
+    if wanted not in query.aggregates:
+        return rows
+    at = query.aggregates.index(wanted)
+    return {
+        name: {
+            bucket: {resolution: (*data[:at], change(data[at]), *data[at + 1 :]) for resolution, data in cells.items()}
+            for bucket, cells in buckets.items()
+        }
+        for name, buckets in rows.items()
+    }
+
+
 class BlocksTheEventLoop(MemoryBackend):
     caught_by = "test_the_event_loop_is_never_blocked"
     among = "async"

@@ -35,7 +35,7 @@ from typing import Any, ClassVar, Self, TypeAlias, TypeVar
 
 from attrs import field, frozen
 
-from kairos.plans import Batch, Bounds, Cutoffs, Expiry, Interval, Query, Rows, Selector
+from kairos.plans import Aggregate, Batch, Bounds, Cutoffs, Expiry, Interval, Query, Rows, Selector
 from kairos.values import ValueType, value_type
 
 __all__ = ["API_VERSION", "Backend", "Capabilities", "Flow", "Result", "Shape", "StoreConfig"]
@@ -89,6 +89,11 @@ class Capabilities:
     typed_container: str | None = None
     """The constructor's keyword that names the table or collection, if one holds a single type of values: opening it
     with another type or ``value_type`` is a `ConfigurationError` that names it. None: nothing to refuse."""
+
+    aggregates: frozenset[Aggregate] = frozenset()
+    """What a `Query` may ask for instead of the data of lists, counters and sets; else the core asks for the data, so
+    nothing is refused. It asks where the answer is the same to the last bit: for the count of values of any type, for
+    min and max of ints and floats, and for the sum of ints, which may be past 64 bits."""
 
     max_name_bytes: int | None = None
     """The longest name of a series or an interval, in bytes of UTF-8; a longer one is a ValueError."""
@@ -179,7 +184,8 @@ class Backend(ABC):
     def read(self, query: Query) -> Result[Rows]:
         """The cells of all names in the range, decoded: list → list, counters → dict, counter → int or float,
         register → value, set → set. A coarse interval reads only cells without a resolution bucket, a fine one only
-        cells with one. What is returned belongs to the caller, who may change it.
+        cells with one. What is returned belongs to the caller, who may change it. With ``query.aggregates``, which
+        is only asked of who declares them, the data of a cell is a tuple of these.
         """
 
     @abstractmethod

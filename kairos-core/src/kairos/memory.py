@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from math import isfinite
 from typing import Any, ClassVar, Self
 
@@ -19,7 +20,7 @@ from attrs import define, field, frozen
 from kairos.backend import Backend, Capabilities, Shape, StoreConfig
 from kairos.config import structure
 from kairos.errors import ConfigurationError, CountOverflow
-from kairos.plans import Batch, Bounds, Cell, Cutoffs, Expiry, Query, Rows, Selector
+from kairos.plans import Aggregate, Batch, Bounds, Cell, Cutoffs, Expiry, Query, Rows, Selector
 from kairos.values import INT64_MAX, INT64_MIN, exact_sum, snapshot
 
 __all__ = ["MemoryBackend", "MemoryStore"]
@@ -52,7 +53,7 @@ class _NoOptions:
 class MemoryBackend(Backend):
     """A backend on a `MemoryStore`; its verbs neither block nor wait, so it serves both colours."""
 
-    capabilities = Capabilities(atomic_batch=True, multi_process=False)
+    capabilities = Capabilities(atomic_batch=True, multi_process=False, aggregates=frozenset(Aggregate))
     _shared: ClassVar[dict[str, MemoryStore]] = {}
 
     def __init__(self, store: MemoryStore, config: StoreConfig) -> None:
@@ -102,9 +103,10 @@ class MemoryBackend(Backend):
             return {name: self._rows(space.get(name, {}).get(query.interval.name, {}), query) for name in query.names}
 
     def _rows(self, buckets: Buckets, query: Query) -> dict[int, dict[int | None, Any]]:
+        data = partial(_aggregated, query.aggregates) if query.aggregates else self._data
         return {
             bucket: {
-                resolution: self._data(slot.data)
+                resolution: data(slot.data)
                 for resolution, slot in sorted(buckets[bucket].items(), key=lambda item: (item[0] is not None, item[0]))
             }
             for bucket in _within(buckets, query)
@@ -277,4 +279,20 @@ _READ: Mapping[Shape, Callable[[Any], Any]] = {
     Shape.COUNTER: lambda sums: exact_sum(*sums) if sums[1] else sums[0],
     Shape.REGISTER: lambda value: value,
     Shape.SET: set,
+}
+
+
+def _aggregated(wanted: Sequence[Aggregate], stored: Any) -> tuple[Any, ...]:
+    return tuple(_AGGREGATE[one](stored) for one in wanted)
+
+
+def _sum(stored: Any) -> Any:
+    return sum(value * n for value, n in stored.items()) if isinstance(stored, dict) else sum(stored)
+
+
+_AGGREGATE: Mapping[Aggregate, Callable[[Any], Any]] = {
+    Aggregate.COUNT: lambda stored: sum(stored.values()) if isinstance(stored, dict) else len(stored),
+    Aggregate.SUM: _sum,
+    Aggregate.MIN: min,
+    Aggregate.MAX: max,
 }

@@ -7,16 +7,18 @@ out has the shapes of semantics 4.2, the same for every backend.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from attrs import evolve, field, frozen
 
+from kairos.aggregates import Summary, needed
+from kairos.backend import Backend
 from kairos.errors import InvalidValue
 from kairos.hookspecs import HookContext
 from kairos.kinds import TRANSFORMS, Kind
-from kairos.plans import Interval, Query, Rows
+from kairos.plans import Aggregate, Interval, Query, Rows
 from kairos.plugins import Plugins
 from kairos.values import show
 
@@ -57,11 +59,19 @@ def resolve(
     kind: Kind,
     read_func: Stage | None,
     plugins: Plugins,
+    backend: Backend,
 ) -> Pipeline:
-    """Choose the callable of every stage, once for the whole query. ``context.default`` is the built-in fetch."""
+    """Choose the callable of every stage, once for the whole query. ``context.default`` is the built-in fetch.
+
+    If all of them are built in, the backend may compute what the transforms need.
+    """
+    between = read_func is not None
 
     def choose(stage: str, keyword: Stage | None, built_in: Stage | None, name: str | None = None) -> Any:
-        return plugins.resolve(stage, ask(keyword, built_in, name))
+        nonlocal between
+        found = plugins.resolve(stage, ask(keyword, built_in, name))
+        between = between or found is not built_in
+        return found
 
     def ask(keyword: Stage | None, built_in: Stage | None, name: str | None = None) -> HookContext:
         default = built_in if keyword is None else keyword
@@ -82,8 +92,9 @@ def resolve(
         collapse = choose("collapse", own, condense)
     asked = ask(stages.process_row, process)
     process_row = plugins.resolve("process_row", asked)
-    return Pipeline(
-        kind=kind,
+    between = between or process_row is not process
+    pipeline = Pipeline(
+        empty=kind.empty,
         interval=context.query.interval,
         names=context.query.names,
         fetch=choose("fetch", None if stages.fetch is None else context.adapt(stages.fetch), context.default),
@@ -94,6 +105,33 @@ def resolve(
         transform=_transforms(stages.transform, lambda given: _transform(given, kind, choose)),
         # A custom process_row replaces read_func, for a gauge without data too (semantics 4.3).
         no_data_func=read_func if asked.built_in else None,
+    )
+    if between:
+        return pipeline
+    merged = condense is not None or len(context.query.names) > 1
+    return _summarized(pipeline, needed(kind, _names(stages.transform), backend, merged=merged), kind, stages.transform)
+
+
+def _names(given: Any) -> Collection[str]:
+    """The names of transforms; none if one of them is a callable."""
+    several = given.values() if isinstance(given, Mapping) else given if _is_several(given) else [given]
+    return list(several) if all(isinstance(name, str) for name in several) else []
+
+
+def _summarized(pipeline: Pipeline, aggregates: tuple[Aggregate, ...], kind: Kind, transform: Any) -> Pipeline:
+    """The same stages on aggregates instead of the data, if there are any."""
+    if not aggregates:
+        return pipeline
+    summary = Summary(aggregates, keyed=kind.keyed)
+    return evolve(
+        pipeline,
+        aggregates=aggregates,
+        empty=summary.empty,
+        process_row=summary.process_row,
+        condense=None if pipeline.condense is None else summary.condense,
+        join_rows=None if pipeline.join_rows is None else summary.merge,
+        collapse=None if pipeline.collapse is None else summary.condense,
+        transform=_transforms(transform, lambda name: partial(summary.transform, name)),
     )
 
 
@@ -121,12 +159,16 @@ def _takes_seconds(function: Stage) -> bool:
     return sum(p.kind in positional and p.default is p.empty for p in parameters) == 2
 
 
-def _transforms(given: object, bind: Callable[[object], Transform]) -> Transform | None:
+def _is_several(given: object) -> bool:
+    return isinstance(given, (list, tuple, set, frozenset))
+
+
+def _transforms(given: Any, bind: Callable[[Any], Transform]) -> Transform | None:
     if given is None:
         return None
     if isinstance(given, Mapping):
         bound = {name: bind(item) for name, item in given.items()}
-    elif isinstance(given, (list, tuple, set, frozenset)):
+    elif _is_several(given):
         bound = {item: bind(item) for item in given}
     else:
         return bind(given)
@@ -135,9 +177,13 @@ def _transforms(given: object, bind: Callable[[object], Transform]) -> Transform
 
 @frozen(kw_only=True)
 class Pipeline:
-    """The stages of one query, resolved. ``condense``, ``join_rows``, ``collapse`` and ``transform`` may be None."""
+    """The stages of one query, resolved. ``condense``, ``join_rows``, ``collapse`` and ``transform`` may be None.
 
-    kind: Kind
+    ``aggregates`` is what to ask the backend for instead of the data. ``empty`` makes the value of no data.
+    """
+
+    aggregates: tuple[Aggregate, ...] = ()
+    empty: Callable[[], Any]
     interval: Interval
     names: tuple[str, ...]
     fetch: Callable[[Query], Any]
@@ -187,7 +233,7 @@ class Pipeline:
         for name in self.names:
             cells = self._cells(rows, name, bucket)
             if not cells:
-                found.append(self.kind.empty())
+                found.append(self.empty())
                 continue
             present = True
             if self.condense is None:
@@ -200,7 +246,7 @@ class Pipeline:
             data = self.join_rows(found)
         else:
             (data,) = found
-        if not present and data is None and self.kind.empty() is None:
+        if not present and data is None and self.empty() is None:
             data = self._nothing()
         return present, data
 
@@ -211,7 +257,7 @@ class Pipeline:
         found = [self._cells(rows, name, bucket) for name in self.names]
         for part in sorted(set().union(*found)):
             if self.join_rows is not None:
-                data = self.join_rows([cells[part] if part in cells else self.kind.empty() for cells in found])
+                data = self.join_rows([cells[part] if part in cells else self.empty() for cells in found])
             else:
                 data = found[0][part]
             yield fine.start(part), self._final(data, partial(fine.seconds, part))
@@ -230,7 +276,7 @@ class Pipeline:
 
     def _nothing(self) -> Any:
         """The empty value; of a gauge read_func('') where that works (semantics 4.3)."""
-        empty = self.kind.empty()
+        empty = self.empty()
         if empty is None and self.no_data_func is not None:
             try:
                 return self.no_data_func("")

@@ -150,7 +150,10 @@ class Planner:
             kind=self.config.kind,
             read_func=self.config.read_func,
             plugins=self.plugins,
+            backend=self.backend,
         )
+        if pipeline.aggregates:
+            query = evolve(query, aggregates=pipeline.aggregates)
         return Reading(query=query, pipeline=pipeline, cutoff=interval.cutoff(now))
 
     def deletion(

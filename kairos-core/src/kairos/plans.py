@@ -8,6 +8,7 @@ verb's extra keywords, or None if the backend has none for that verb.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Any, NamedTuple, TypeAlias
 
 from attrs import field, frozen
@@ -16,6 +17,7 @@ from kairos.steps import FixedStep, Step
 from kairos.timestamps import MAX_TIME, MIN_TIME
 
 __all__ = [
+    "Aggregate",
     "Batch",
     "Bounds",
     "Cell",
@@ -105,12 +107,24 @@ class Batch:
     options: Any = None
 
 
+class Aggregate(StrEnum):
+    """A number that stands for the data of a cell, which the store may compute instead of sending the data."""
+
+    COUNT = "count"
+    SUM = "sum"
+    MIN = "min"
+    MAX = "max"
+
+
 @frozen(kw_only=True)
 class Query:
     """One read: all ``names``, one interval, the buckets from ``first`` to ``last``, both included.
 
     ``names`` has no duplicates. The range is already clipped to what is visible and is never empty. ``single`` is True
     for ``get``, where ``first == last``; a custom fetch is then called without an end.
+
+    With ``aggregates`` (see `Capabilities.aggregates`) the data of a cell is a tuple of these, in this order, over the
+    values of the cell: each exactly what Python makes of the values that would be read. A counter weighs its value.
     """
 
     names: tuple[str, ...]
@@ -118,6 +132,7 @@ class Query:
     first: int
     last: int
     single: bool = False
+    aggregates: tuple[Aggregate, ...] = ()
     options: Any = None
 
     @property

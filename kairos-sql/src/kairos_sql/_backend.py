@@ -78,7 +78,9 @@ class SQLBackend(Backend):
         column = stored.column.dialect_impl(dialect)
         self._encode = encoder(layout, config.prefix, column.bind_processor(dialect))
         self._decode = decoder(
-            layout, None if config.shape is Shape.COUNTER else column.result_processor(dialect, None)
+            layout,
+            None if config.shape is Shape.COUNTER else column.result_processor(dialect, None),
+            halves=self._own.sums == "halves",
         )
         self.value_type = stored.values
         self.capabilities = Capabilities(
@@ -86,6 +88,7 @@ class SQLBackend(Backend):
             multi_process=not self._memory,
             typed_container="table_name",
             max_name_bytes=options.string_length,
+            aggregates=self._sql.aggregates,
         )
 
     @classmethod
@@ -161,8 +164,9 @@ class SQLBackend(Backend):
         for names in _slices(query.names, _NAMES):
             values = {"interval": query.interval.name, "first": query.first, "last": query.last}
             values |= {f"name_{index}": name for index, name in enumerate(names)}
-            records = self._rows(connection, self._sql.read(len(names), coarse=coarse), values)
-            found |= self._decode(records, names, coarse=coarse)
+            statement = self._sql.read(len(names), coarse=coarse, aggregates=query.aggregates)
+            records = self._rows(connection, statement, values)
+            found |= self._decode(records, names, coarse=coarse, aggregates=query.aggregates)
         return found
 
     def _rows(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from attrs import frozen
@@ -26,7 +26,8 @@ class Dialect:
     new row (None: the column numbers itself). ``lock`` is a statement that makes a transaction which reads before it
     writes the only writer. ``unavailable`` and ``overflow`` tell from a driver's error whether the database cannot be
     reached, and whether a number has left its 64 bits. ``asynchronous`` is the driver for a URL that names none;
-    ``cancellable`` tells whether it ends what it does when the task that waits for it is cancelled.
+    ``cancellable`` tells whether it ends what it does when the task that waits for it is cancelled. ``sums`` is how
+    ints add up exactly: by SUM, where that is a NUMERIC, or in halves of 32 bits, where it would overflow.
     """
 
     upsert: Callable[[sa.Table, Updates], sa.Insert]
@@ -36,6 +37,7 @@ class Dialect:
     overflow: Callable[[BaseException], bool]
     asynchronous: str
     cancellable: bool
+    sums: Literal["numeric", "halves"]
 
 
 def _sqlite_upsert(table: sa.Table, updates: Updates) -> sa.Insert:
@@ -70,6 +72,7 @@ DIALECTS: Mapping[str, Dialect] = {
         overflow=lambda error: _sqlite_code(error) == sqlite3.SQLITE_CONSTRAINT_CHECK,
         asynchronous="aiosqlite",
         cancellable=False,  # it works in threads
+        sums="halves",
     ),
 }
 

@@ -5,7 +5,7 @@ A row to write is a tuple in the order of the table's columns without ``seq``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import groupby
 from operator import itemgetter
@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from kairos.backend import Shape
 from kairos.errors import BackendError, InvalidValue
-from kairos.plans import Cell, Rows
+from kairos.plans import Aggregate, Cell, Rows
 from kairos.values import exact_sum, show
 from kairos_sql._schema import DIGEST_BYTES, NO_RESOLUTION, Layout
 
@@ -23,6 +23,7 @@ Processor: TypeAlias = Callable[[Any], Any] | None
 """What SQLAlchemy does to a value on its way to the driver or back; None if nothing."""
 Encode: TypeAlias = Callable[[Iterable[Cell]], list[tuple[Any, ...]]]
 Decode: TypeAlias = Callable[..., Rows]
+_Gather: TypeAlias = Callable[[Iterable[Any], Processor], dict[int, Any]]
 
 # A resolution bucket may be -1 too (the minute before 1970), which means that there is none. So that one is stored as
 # the lowest integer, which is no bucket: whatever an interval is configured as, no cell is taken for another.
@@ -104,22 +105,27 @@ _first = itemgetter(0)
 _rest = itemgetter(slice(1, None))
 
 
-def decoder(layout: Layout, load: Processor) -> Decode:
+def decoder(layout: Layout, load: Processor, *, halves: bool) -> Decode:
     """The function that turns rows, in the order of the key, into what a read gives: of the given names, from a coarse
-    interval or not. A row is ([name if there are several], i_time, [r_time if it is fine], the columns of data).
+    interval or not, the data or aggregates. A row is ([name if there are several], i_time, [r_time if it is fine], the
+    columns of data). ``halves`` tells whether a sum of ints has two columns.
     """
-    gather = _GATHER[layout.shape]
 
-    def buckets(records: Iterable[Any], *, coarse: bool) -> dict[int, dict[int | None, Any]]:
+    def buckets(records: Iterable[Any], gather: _Gather, *, coarse: bool) -> dict[int, dict[int | None, Any]]:
         if coarse:
             return {bucket: {None: data} for bucket, data in gather(records, load).items()}
         return {bucket: _ascending(gather(map(_rest, group), load)) for bucket, group in groupby(records, key=_first)}
 
-    def decode(records: Iterable[Any], names: Sequence[str], *, coarse: bool) -> Rows:
+    def decode(
+        records: Iterable[Any], names: Sequence[str], *, coarse: bool, aggregates: Sequence[Aggregate] = ()
+    ) -> Rows:
+        gather = _aggregates(layout.shape, aggregates, halves=halves) if aggregates else _GATHER[layout.shape]
         try:
             if len(names) == 1:
-                return {names[0]: buckets(records, coarse=coarse)}
-            return {name: buckets(map(_rest, group), coarse=coarse) for name, group in groupby(records, key=_first)}
+                return {names[0]: buckets(records, gather, coarse=coarse)}
+            return {
+                name: buckets(map(_rest, group), gather, coarse=coarse) for name, group in groupby(records, key=_first)
+            }
         except (ValueError, TypeError, LookupError, ArithmeticError) as error:
             raise BackendError(f"{layout.table.fullname} holds what kairos did not write: {error}") from error
 
@@ -171,7 +177,40 @@ def _sets(records: Iterable[Any], load: Processor) -> dict[int, Any]:
     return {key: set(values) for key, values in _lists(records, load).items()}
 
 
-_GATHER: Mapping[Shape, Callable[[Iterable[Any], Processor], dict[int, Any]]] = {
+def _aggregates(shape: Shape, aggregates: Sequence[Aggregate], *, halves: bool) -> _Gather:
+    """What gathers rows of aggregates."""
+
+    def gather(records: Iterable[Any], load: Processor) -> dict[int, Any]:
+        def extreme(columns: Iterator[Any]) -> Any:
+            return next(columns) if load is None else load(next(columns))
+
+        total = _of_halves if halves else _of_number
+        takes: dict[Aggregate, Callable[[Iterator[Any]], Any]] = {
+            Aggregate.COUNT: total if shape is Shape.COUNTERS else _of_number,
+            Aggregate.SUM: total,
+            Aggregate.MIN: extreme,
+            Aggregate.MAX: extreme,
+        }
+        wanted = [takes[aggregate] for aggregate in aggregates]
+        found: dict[int, Any] = {}
+        for key, *columns in records:
+            given = iter(columns)
+            found[key] = tuple(take(given) for take in wanted)
+        return found
+
+    return gather
+
+
+def _of_number(columns: Iterator[Any]) -> int:
+    return int(next(columns))
+
+
+def _of_halves(columns: Iterator[Any]) -> int:
+    high, low = next(columns), next(columns)
+    return int((high << 32) + low)
+
+
+_GATHER: Mapping[Shape, _Gather] = {
     Shape.LIST: _lists,
     Shape.COUNTERS: _counters,
     Shape.COUNTER: _counts,

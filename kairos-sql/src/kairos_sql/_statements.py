@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from attrs import define, field, frozen
 
 from kairos.backend import Shape
+from kairos.plans import Aggregate
 from kairos_sql._dialects import Dialect
 from kairos_sql._schema import CELL, NO_RESOLUTION, Layout
 
@@ -111,22 +112,26 @@ class Statements:
     def _mine(self, *conditions: Any) -> list[Any]:
         return [self.layout.table.c.prefix == sa.bindparam("prefix"), *conditions]
 
-    def read(self, names: int, *, coarse: bool) -> Prepared:
+    def read(self, names: int, *, coarse: bool, aggregates: tuple[Aggregate, ...] = ()) -> Prepared:
         """Parameters: prefix, name_0 …, interval, first, last. What an interval holds from the time when it was fine,
         or coarse, is passed over. The columns are ([name if there are several], i_time, [r_time if it is fine], data).
+        With aggregates there is one row for a cell, and these are its data.
         """
-        return self._once(("read", names, coarse), lambda: self._read(names, coarse=coarse))
+        return self._once(("read", names, coarse, aggregates), lambda: self._read(names, aggregates, coarse=coarse))
 
-    def _read(self, names: int, *, coarse: bool) -> Any:
+    def _read(self, names: int, aggregates: tuple[Aggregate, ...], *, coarse: bool) -> Any:
         c, layout = self.layout.table.c, self.layout
         cell = [*(["name"] if names > 1 else []), "i_time", *([] if coarse else ["r_time"])]
         # The order of the key, so that nothing need be sorted. For that SQLite may not see that r_time is constant.
-        order = [name for name in layout.key if name in {*cell, "r_time", "seq"}]
-        data = [*(["value"] if "value" in layout.key else []), *layout.data]
+        order = [c[name] for name in layout.key if name in {*cell, "r_time", "seq"}]
+        data = [c[name] for name in (*(["value"] if "value" in layout.key else []), *layout.data)]
+        if aggregates:
+            order = [column for column in order if column.name != "seq"]
+            data = [column for aggregate in aggregates for column in self._aggregate(aggregate)]
         one_of: list[Any] = [sa.bindparam(f"name_{index}") for index in range(names)]
         none: Any = sa.literal_column(str(NO_RESOLUTION))
-        return (
-            sa.select(*(c[name] for name in (*cell, *data)))
+        found = (
+            sa.select(*(c[name] for name in cell), *data)
             .where(
                 *self._mine(
                     c.name.in_(one_of) if names > 1 else c.name == one_of[0],
@@ -135,8 +140,34 @@ class Statements:
                     c.r_time.between(none, none) if coarse else c.r_time != none,
                 )
             )
-            .order_by(*(c[name] for name in order))
+            .order_by(*order)
         )
+        return found.group_by(*order) if aggregates else found
+
+    @property
+    def aggregates(self) -> frozenset[Aggregate]:
+        """What can be had instead of the data."""
+        products = self.layout.shape is Shape.COUNTERS and self.own.sums == "halves"  # they would leave 64 bits
+        return frozenset(Aggregate) - ({Aggregate.SUM} if products else set())
+
+    def _aggregate(self, aggregate: Aggregate) -> list[Any]:
+        """The columns of an aggregate over the rows of a cell; a sum of ints has two of them if it is in halves."""
+        c, counters = self.layout.table.c, self.layout.shape is Shape.COUNTERS
+        match aggregate:
+            case Aggregate.MIN:
+                return [sa.func.min(c.value)]
+            case Aggregate.MAX:
+                return [sa.func.max(c.value)]
+            case Aggregate.COUNT:
+                return self._sum(c.n) if counters else [sa.func.count()]
+            case Aggregate.SUM:
+                return self._sum(sa.cast(c.value, sa.Numeric(20)) * c.n if counters else c.value)
+
+    def _sum(self, ints: Any) -> list[Any]:
+        if self.own.sums == "numeric":
+            return [sa.func.sum(ints)]
+        high, low = (ints.op(operator)(sa.literal_column(by)) for operator, by in ((">>", "32"), ("&", "4294967295")))
+        return [sa.func.sum(high), sa.func.sum(low)]
 
     def _visible(self, name: Any, index: int, *, cut: bool) -> list[Any]:
         """The visible rows of a name in the interval_<index>, from cutoff_<index> on if there is one."""

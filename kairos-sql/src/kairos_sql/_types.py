@@ -122,9 +122,16 @@ def stored_type(spec: object, *, string_length: int = STRING_LENGTH, text_length
 
 
 def _stored(column: TypeEngine[Any], values: ValueType, length: int | None = None) -> StoredType:
+    if values.name == "float":
+        values = evolve(values, accept=_unsigned_zero(values.accept))
     if length is not None:
         values = evolve(values, accept=_limited(values.accept, length))
     return StoredType(column=column, values=values, cast=_CASTS.get(values.name, _same), key=values.name in _KEYS)
+
+
+def _unsigned_zero(accept: Cast) -> Cast:
+    """A zero has no sign in SQL: SQLite loses it, and which of two is the least is no database's business."""
+    return lambda value: accept(value) or 0.0
 
 
 def _limited(accept: Cast, length: int) -> Cast:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kairos_conformance._aggregates import AggregateTests
 from kairos_conformance._calendar import CalendarTests
 from kairos_conformance._configuring import ConfiguringTests
 from kairos_conformance._counts import CountTests
@@ -31,6 +32,7 @@ class BackendSuite(
     ReadingTests,
     MergingTests,
     TransformTests,
+    AggregateTests,
     HookTests,
     DiscoveryTests,
     DeletingTests,
