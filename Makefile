@@ -4,7 +4,9 @@ VENV ?= .venv
 PYTHON ?=
 JOBS ?= 2
 ARGS ?=
-UV ?= uv
+TOOLS ?= .venv-tools
+UV ?= $(abspath $(TOOLS))/bin/uv
+export RESOLUTIONS ?= lowest newest
 
 SHELL := /bin/bash
 # What a user's environment sets for other projects must not reach this one.
@@ -14,9 +16,10 @@ DISTRIBUTIONS := kairos-core kairos-mongo kairos-redis kairos-sql tests-conforma
 RUN := $(VENV)/bin/python
 PYTEST = $(RUN) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 READY := $(VENV)/.ready
+TOOLS_READY := $(TOOLS)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-repository bench lint format lock clean $(DISTRIBUTIONS:%=test-%)
+.PHONY: help demo test test-all test-repository packages test-packages matrix bench lint format lock clean $(DISTRIBUTIONS:%=test-%)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 18
@@ -26,16 +29,29 @@ demo: $(READY) ## load the flights of 2013 into one SQLite file and report on th
 	@$(RUN) -m examples.flights.demo
 
 test: $(READY) ## all tests, one configuration of each server
-	$(PYTEST) -m "not full"
+	$(PYTEST) -m "not full and not packages"
 
 test-all: $(READY) ## all tests, every configuration
-	$(PYTEST)
+	$(PYTEST) -m "not packages"
 
 $(DISTRIBUTIONS:%=test-%): test-%: $(READY)
-	$(PYTEST) -m "not full" $*/tests
+	$(PYTEST) -m "not full and not packages" $*/tests
 
 test-repository: $(READY) ## the layering, the requirements and every code block of the documentation
-	$(PYTEST) -m "not full" tests
+	$(PYTEST) -m "not full and not packages" tests
+
+packages: $(TOOLS_READY) ## build the wheels and sdists of all distributions into dist/, and check them
+	@tools/build-packages $(TOOLS)
+
+test-packages: packages $(READY) ## install the wheels alone, with the lowest and the newest dependencies, and test them
+	@for resolution in $(RESOLUTIONS); do UV="$(UV)" $(RUN) tools/wheelhouse $$resolution || exit; done
+	$(PYTEST) -m packages tests/packages
+
+matrix: ## test-packages on each Python that is here
+	@for version in 3.11 3.12 3.13; do \
+		python=$$(tools/find-python python$$version 2>/dev/null) || { echo "no Python $$version here"; continue; }; \
+		$(MAKE) test-packages PYTHON=$$python VENV=.venv-$$version || exit; \
+	done
 
 bench: $(READY) ## each verb against hand-written code on the same driver
 	$(RUN) -m benchmarks.run $(ARGS)
@@ -49,9 +65,11 @@ format: $(READY) ## let ruff change what it can
 	$(RUN) -m ruff check --fix
 	$(RUN) -m ruff format
 
-lock: ## write default.lock anew from requirements.txt (needs uv)
-	cd 3rdparty/python && $(UV) pip compile --quiet --universal --python-version 3.11 --upgrade \
-		--generate-hashes --no-header --no-annotate requirements.txt -o default.lock
+lock: $(TOOLS_READY) ## write the locks anew from requirements.txt and tools.txt
+	cd 3rdparty/python && for list in requirements:default tools:tools; do \
+		$(UV) pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
+			--no-header --no-annotate $${list%:*}.txt -o $${list#*:}.lock || exit; \
+	done
 
 clean: ## remove the environment and what the tools left
 	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist
@@ -59,4 +77,8 @@ clean: ## remove the environment and what the tools left
 
 $(READY): 3rdparty/python/default.lock $(wildcard */pyproject.toml) tools/setup-venv
 	@tools/setup-venv "$(VENV)" "$(PYTHON)"
+	@touch $@
+
+$(TOOLS_READY): 3rdparty/python/tools.lock tools/setup-venv
+	@tools/setup-venv "$(TOOLS)" "$(PYTHON)" 3rdparty/python/tools.lock
 	@touch $@

@@ -1,0 +1,82 @@
+"""The wheels alone, installed as a user would, in an environment of their own, with no index to ask.
+
+`make test-packages` builds the wheels and fetches what they require: the lowest versions that we allow, and the newest.
+"""
+
+import os
+import subprocess
+import sys
+import textwrap
+import venv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kairos_conformance.servers import Lasting, secantus, valkey
+
+ROOT = Path(__file__).parents[2]
+DIST = ROOT / "dist"
+RESOLUTIONS = os.environ.get("RESOLUTIONS", "lowest newest").split()
+
+pytestmark = pytest.mark.packages
+
+# The ten lines of a newcomer, on any store.
+SCRIPT = """
+    import sys
+    from kairos import Timeseries
+
+    with Timeseries(sys.argv[1], type="count", prefix="wheels", intervals={"hour": {"step": "1h"}}) as visits:
+        visits.delete_all()
+        visits.bulk_insert([("/home", 2, 7200), ("/home", 3, 7201), ("/about", 1, 10800)])
+        print(visits.series("/home", "hour", start=7200, end=10800))
+        print(visits.list())
+        visits.delete_all()
+"""
+PRINTED = "{7200: 5, 10800: 0}\n['/about', '/home']\n"
+
+VALKEY, SECANTUS = Lasting(valkey), Lasting(secantus)
+
+# Per store: what pip is asked for, the package to import, and where the store is.
+STORES: dict[str, tuple[str, str, Callable[[Path], str]]] = {
+    "memory": ("kairos-core", "kairos", lambda _: "memory://wheels"),
+    "mongodb": ("kairos-core kairos-mongo", "kairos_mongo", lambda _: f"{SECANTUS.demand().url}wheels"),
+    "redis": ("kairos-core kairos-redis[hiredis]", "kairos_redis", lambda _: VALKEY.demand().url),
+    "sqlite": ("kairos-core kairos-sql[asyncio]", "kairos_sql", lambda folder: f"sqlite:///{folder}/wheels.db"),
+}
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    """Run a command outside of the checkout, with nothing of the environment of the tests in it."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTEST_", "COV_", "PYTHON", "VIRTUAL_ENV")) and name != "CI"
+    }
+    done = subprocess.run(
+        command, cwd=cwd, env=kept, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout[-8000:]}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("resolution", RESOLUTIONS)
+@pytest.mark.parametrize("store", STORES)
+def test_the_wheels_work_and_pass_the_suite(store: str, resolution: str, tmp_path: Path) -> None:
+    wanted, package, locate = STORES[store]
+    house = DIST / "{}-{}.{}".format(resolution, *sys.version_info)
+    url = locate(tmp_path)
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    install = [python, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", house, "-c", house / "pins.txt"]
+
+    run(*install, *wanted.split(), cwd=tmp_path)
+    run(python, "-m", "pip", "check", cwd=tmp_path)
+    run(python, "-W", "error", "-c", f"import kairos, {package}", cwd=tmp_path)
+    assert run(python, "-c", textwrap.dedent(SCRIPT), url, cwd=tmp_path) == PRINTED
+
+    run(*install, "kairos-conformance[numpy,stateful]", cwd=tmp_path)
+    suite = ["-m", "pytest", "-q", "--pyargs", "kairos_conformance.suite", "--kairos-url", url, "-m", "not full"]
+    closing = run(python, *suite, cwd=tmp_path).splitlines()[-1]
+    assert " passed" in closing, closing
+    print(f"{store}, {resolution}: {closing}")  # noqa: T201 - shown with -rP, in CI
