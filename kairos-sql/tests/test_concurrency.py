@@ -26,7 +26,7 @@ with Timeseries(url, type=kind, value_type=value_type, intervals={"minute": {"st
 """
 
 
-@pytest.mark.ring
+@pytest.mark.processes
 @pytest.mark.parametrize("kind", ["count", "series"])
 def test_eight_processes_begin_at_once_on_a_file_that_is_not_there(url, kind):
     """Each finds no table and makes it, and switches the file to WAL: none fails, and nothing is lost."""
@@ -59,7 +59,7 @@ def test_eight_processes_begin_at_once_on_a_file_that_is_not_there(url, kind):
         assert series.list() == ["a", "b"]
 
 
-@pytest.mark.ring
+@pytest.mark.processes
 def test_threads_share_a_timeseries_and_see_whole_batches(url):
     """A reader sees all of a batch, or nothing of it."""
     with Timeseries(url, type="count", intervals=MINUTE) as count:

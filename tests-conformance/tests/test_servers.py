@@ -3,19 +3,24 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
 
 from kairos_conformance import servers
-from kairos_conformance.servers import Lasting, Missing, ServerHarness
+from kairos_conformance.servers import Lasting, Missing, RedisServer, ServerHarness, _java, refuse
 
 DEAD = "XZ"  # a zombie that its parent has not yet asked for has ended too
 
@@ -171,3 +176,160 @@ def test_a_url_that_is_given_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     harness = ServerHarness(Lasting(missing), "KAIROS_TEST_THING_URL", to_url=lambda url: f"{url}/0")
     harness.check()
     assert harness.url == "thing://here/0"
+
+
+# --- One server for several processes ------------------------------------------------------------------------------
+
+# A worker of a test run: says which server it got, and ends when it is told to, or when this test ends.
+WORKER = """
+import sys
+from kairos_conformance.servers import shared, valkey
+print(shared(valkey).url, flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def worker(run: str) -> Iterator[subprocess.Popen]:
+    environment = {**os.environ, "PYTEST_XDIST_TESTRUNUID": run}
+    with subprocess.Popen(
+        [sys.executable, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        yield process
+        process.stdin.close()
+
+
+def answers(url: str) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", urlsplit(url).port), timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 30
+    while not (done := condition()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return done
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_share_a_server_until_the_last_one_ends(how: signal.Signals) -> None:
+    run = uuid4().hex
+    with worker(run) as first, worker(run) as second, worker(uuid4().hex) as foreign:
+        url, same, other = (each.stdout.readline().strip() for each in (first, second, foreign))
+        assert url == same != other
+        for process in (first, second):
+            assert answers(url)
+            process.send_signal(how)
+            process.wait()
+        assert eventually(lambda: not answers(url))
+        assert answers(other)
+        with worker(run) as late:
+            url = late.stdout.readline().strip()
+            assert answers(url)
+    assert eventually(lambda: not answers(url) and not answers(other))
+    assert eventually(lambda: not list(Path(tempfile.gettempdir()).glob(f"kairos-{run}*")))
+
+
+def broken() -> RedisServer:
+    return servers.valkey("--no-such-option", "1")
+
+
+@pytest.mark.parametrize(("start", "error", "message"), [(missing, Missing, "it"), (broken, RuntimeError, "no-such")])
+def test_a_shared_server_that_does_not_start_says_why(
+    start: Callable, error: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PYTEST_XDIST_TESTRUNUID", uuid4().hex)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setattr(start, "__module__", Path(__file__).stem)
+    with pytest.raises(error, match=message):
+        servers.shared(start)
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- Cassandra ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cassandra(_alone: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable]:
+    """Starts a node or a ring, which ends with the test."""
+    monkeypatch.undo()  # CI is set again: there, a server must not be missing
+    with ExitStack() as stack:
+
+        def start(make: Callable, **keywords: object) -> object:
+            try:
+                return stack.enter_context(make(**keywords))
+            except Missing as error:
+                refuse(str(error))
+
+        yield start
+
+
+def test_a_cassandra_keeps_what_it_has_through_a_crash(cassandra: Callable) -> None:
+    node = cassandra(servers.cassandra)
+    assert node.url == f"cassandra://127.0.0.1:{node.port}"
+    node.ask("CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}")
+    node.ask("CREATE TABLE k.t (a int PRIMARY KEY)")
+    node.ask("INSERT INTO k.t (a) VALUES (7)")
+    node.process.kill()
+    with pytest.raises(OSError, match="refused"):
+        node.ask()
+    node.process.start()
+    assert node.ask("SELECT a FROM k.t").endswith((7).to_bytes(4))
+
+
+@pytest.mark.full
+def test_a_cassandra_asks_who_is_there(cassandra: Callable) -> None:
+    node = cassandra(servers.cassandra, authentication=True, tls=True)
+    assert node.url == f"cassandra://cassandra:cassandra@127.0.0.1:{node.port}"
+    assert b"cassandra" in node.ask("LIST ROLES")
+    node.user = ("cassandra", "wrong")
+    with pytest.raises(OSError, match="incorrect"):
+        node.ask()
+    node.certificate = None
+    with pytest.raises(OSError, match=r"hung up|reset"):
+        node.ask()
+
+
+@pytest.mark.ring
+@pytest.mark.full
+def test_a_ring_loses_a_node_and_gets_it_back(cassandra: Callable) -> None:
+    ring = cassandra(servers.cassandra_ring)
+    port = ring.nodes[0].port
+    assert ring.url == f"cassandra://127.0.0.1,127.0.0.2,127.0.0.3:{port}"
+    first, _, third = ring.nodes
+    first.ask("CREATE KEYSPACE k WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 3}")
+    first.ask("CREATE TABLE k.t (a int PRIMARY KEY)")
+    third.process.kill()
+    first.ask("INSERT INTO k.t (a) VALUES (7)")
+    with pytest.raises(OSError, match=r"ALL|responses"):
+        first.ask("SELECT a FROM k.t", everywhere=True)
+    third.process.start()
+    ring.wait()
+    assert third.ask("SELECT a FROM k.t", everywhere=True).endswith((7).to_bytes(4))
+
+
+def test_a_java_that_is_too_new_or_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "java"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho 'openjdk version \"99.0.1\" 2099-01-01' >&2\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    assert _java.java([99]) == str(program)
+    with pytest.raises(Missing, match="no Java 98 or 97: sudo apt install openjdk-98-jre-headless"):
+        _java.java([98, 97])
+
+
+def test_jars_without_maven(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Missing, match="sudo apt install maven"):
+        _java.jars("org.example", "thing", "1")
+    (tmp_path / "mvn").write_text("#!/bin/sh\necho '[ERROR] no such artifact'\nexit 1\n")
+    (tmp_path / "mvn").chmod(0o755)
+    with pytest.raises(Missing, match=r"could not fetch thing 1: .*no such artifact"):
+        _java.jars("org.example", "thing", "1")
+    assert list((tmp_path / "kairos").iterdir()) == []

@@ -76,7 +76,7 @@ def every_verb(ts: Any) -> list[Callable[[], Any]]:
 class ProcessTests(SuiteBase):
     """Several at the same time."""
 
-    @pytest.mark.ring
+    @pytest.mark.processes
     @every_kind
     def test_one_timeseries_serves_many_at_once(self, store: Store, kind: str) -> None:
         """A Timeseries may be shared by threads, or by tasks of a loop; nothing is lost or counted twice (semantics 7).
@@ -104,7 +104,7 @@ class ProcessTests(SuiteBase):
         if store.capabilities.atomic_batch:  # else every cell has an order of its own
             assert orders[0] == orders[1]
 
-    @pytest.mark.ring
+    @pytest.mark.processes
     @every_kind
     def test_the_schema_is_made_by_many_at_once(self, store: Store, kind: str) -> None:
         """The first write may come from many at the same time (semantics 2.6, 7).
@@ -125,7 +125,7 @@ class ProcessTests(SuiteBase):
             found = family[0].get(f"n{number}", "minute", timestamp=T0)
             assert found == {T0: holding(kind, number)}
 
-    @pytest.mark.ring
+    @pytest.mark.processes
     def test_reads_and_writes_at_once(self, store: Store) -> None:
         """Reading while others write sees what is there at some moment, and never an error (semantics 7).
 
@@ -147,7 +147,7 @@ class ProcessTests(SuiteBase):
             assert 0 <= b <= 4
         assert ts.get("a", "minute", timestamp=T0) == {T0: 5}
 
-    @pytest.mark.ring
+    @pytest.mark.processes
     @only_blocking  # which says where the test reads; the writers are of both colours
     def test_processes_write_at_the_same_time(self, store: Store) -> None:
         """Eight processes, half of them blocking and half asynchronous, write to the same buckets: sums are exact and
@@ -186,7 +186,7 @@ class ProcessTests(SuiteBase):
                 assert own == sorted(own), "the values of one writer are out of order"
             assert read["gauge"] in {number * ROUNDS + ROUNDS - 1 for number in range(WRITERS)}
 
-    @pytest.mark.ring
+    @pytest.mark.processes
     def test_a_fork_reopens_the_client(self, store: Store) -> None:
         """After a fork both processes go on with the same Timeseries: a client that kairos opened reopens in the child
         (semantics 7).
@@ -211,7 +211,7 @@ class ProcessTests(SuiteBase):
             assert said == {"parent": 30, "child": 20}
             assert store.open("count", BOTH).get("a", "minute", timestamp=T0) == {T0: 30}
 
-    @pytest.mark.ring
+    @pytest.mark.processes
     @only_async
     def test_the_event_loop_is_never_blocked(self, store: Store) -> None:
         """Under AsyncTimeseries no verb keeps the event loop from its other tasks (semantics 7).
@@ -243,7 +243,7 @@ class ProcessTests(SuiteBase):
                 return
         pytest.fail(f"the event loop stood still for {max(gaps):.2f} s")
 
-    @pytest.mark.ring
+    @pytest.mark.processes
     @only_async
     def test_every_verb_gives_way_to_the_loop(self, store: Store) -> None:
         """A verb that asks a store outside of this process lets the loop go on while it waits (semantics 7; capability
@@ -264,7 +264,7 @@ class ProcessTests(SuiteBase):
 
         assert [store.run(gives_way(verb)) for verb in verbs] == [True] * len(verbs)
 
-    @pytest.mark.ring
+    @pytest.mark.processes
     @only_async
     def test_a_cancelled_write_is_done_or_not_done(self, store: Store) -> None:
         """A cancelled write is done or not done, as a whole where batches are atomic, else cell by cell; and the client
@@ -306,7 +306,7 @@ class ProcessTests(SuiteBase):
         assert ts.get("next", "hour", timestamp=T0) == {T0: 12}
         assert ts.delete("next") == 2
 
-    @pytest.mark.ring
+    @pytest.mark.processes
     @only_blocking
     @pytest.mark.full
     def test_a_run_under_gevent(self, store: Store) -> None:

@@ -11,7 +11,7 @@ __all__ = ["pytest_addoption", "pytest_configure", "pytest_runtest_makereport"]
 
 _MARKERS = (
     "full: more of the same, for a thorough run; `-m 'not full'` leaves it out",
-    "ring: processes, threads, fork, asyncio, gevent",
+    "processes: processes, threads, fork, asyncio, gevent",
     "stateful: compares a backend with memory:// over random sequences of verbs",
 )
 

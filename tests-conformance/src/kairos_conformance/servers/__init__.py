@@ -3,11 +3,13 @@
 ``with valkey() as server:`` gives a test a server of its own, ``Lasting(valkey)`` one for all tests of a process, and
 ``ServerHarness(server=Lasting(valkey), environment="KAIROS_TEST_VALKEY_URL")`` runs the suite on it. A server that is
 not installed raises `Missing`, with one line that says how to get it; the test is then skipped, or fails if ``CI`` is
-set. One module per product, on top of `Process`.
+set. One module per product, on top of `Process`. ``Lasting(partial(shared, cassandra))`` is one server for all workers
+of pytest-xdist.
 """
 
 from __future__ import annotations
 
+from kairos_conformance.servers._cassandra import CassandraRing, CassandraServer, cassandra, cassandra_ring
 from kairos_conformance.servers._mariadb import MariaDBServer, mariadb
 from kairos_conformance.servers._mongo import MongoServer, secantus
 from kairos_conformance.servers._policy import Lasting, Server, ServerHarness, refuse
@@ -23,8 +25,11 @@ from kairos_conformance.servers._redis import (
     valkey,
     valkey_binary,
 )
+from kairos_conformance.servers._shared import Shared, shared
 
 __all__ = [
+    "CassandraRing",
+    "CassandraServer",
     "Lasting",
     "MariaDBServer",
     "Missing",
@@ -36,6 +41,9 @@ __all__ = [
     "RedisServer",
     "Server",
     "ServerHarness",
+    "Shared",
+    "cassandra",
+    "cassandra_ring",
     "free_port",
     "mariadb",
     "postgresql",
@@ -45,6 +53,7 @@ __all__ = [
     "redis_server",
     "refuse",
     "secantus",
+    "shared",
     "valkey",
     "valkey_binary",
 ]

@@ -96,6 +96,12 @@ class Process:
 
     def start(self) -> Self:
         """Start it (again) and wait until it answers. A RuntimeError with the end of its log if it does not."""
+        self.launch()
+        self.wait_until(self.ready)
+        return self
+
+    def launch(self) -> None:
+        """Start it (again), without waiting."""
         guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         with (self.folder / "log").open("ab") as log:
             self._popen = subprocess.Popen(  # noqa: S603 - the commands are the tests' own
@@ -108,8 +114,6 @@ class Process:
                 start_new_session=True,  # Ctrl-C ends the tests first, and they end the server
             )
         atexit.register(self.stop)
-        self.wait_until(self.ready)
-        return self
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
         """Wait for something that the server brings about."""

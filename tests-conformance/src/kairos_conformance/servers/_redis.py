@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import socket
 import ssl
-import subprocess
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from attrs import define, field
 
+from kairos_conformance.servers._certificate import certificate_for
 from kairos_conformance.servers._process import Closing, Missing, Process, free_port
 
 __all__ = [
@@ -103,7 +103,7 @@ def _command(port: int, *words: object, password: str | None = None, tls: bool =
 
 def _server(binary: str, *options: object, password: str | None = None, tls: bool = False) -> RedisServer:
     folder, port = Process.new_folder(), free_port()
-    certificate = _certificate(folder) if tls else None
+    certificate = certificate_for(folder) if tls else None
     listen: list[object] = ["--port", port]
     if tls:
         key = folder / "key.pem"
@@ -119,19 +119,6 @@ def _server(binary: str, *options: object, password: str | None = None, tls: boo
         ready=lambda: _command(port, "PING", password=password, tls=tls) == "PONG",
     )
     return RedisServer(process=process.start(), port=port, password=password, certificate=certificate)
-
-
-def _certificate(folder: Path) -> Path:
-    """A certificate for 127.0.0.1 that signs itself, with its key beside it."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        raise Missing("no openssl on PATH to make a certificate with: sudo apt install openssl")
-    certificate = folder / "certificate.pem"
-    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-keyout", str(folder / "key.pem")]
-    command = [openssl, "req", "-x509", *key, "-out", str(certificate), *subject]
-    subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - no input from outside
-    return certificate
 
 
 def valkey(*options: object, password: str | None = None) -> RedisServer:
