@@ -21,13 +21,13 @@ __all__ = ["Summary", "needed"]
 
 _COUNT, _SUM, _MIN, _MAX = Aggregate.COUNT, Aggregate.SUM, Aggregate.MIN, Aggregate.MAX
 
-_NEEDS: Mapping[str, frozenset[Aggregate]] = {
-    "count": frozenset({_COUNT}),
-    "max": frozenset({_MAX}),
-    "mean": frozenset({_SUM, _COUNT}),
-    "min": frozenset({_MIN}),
-    "rate": frozenset({_COUNT}),
-    "sum": frozenset({_SUM}),
+_NEEDS: Mapping[str, Sequence[Aggregate]] = {
+    "count": [_COUNT],
+    "max": [_MAX],
+    "mean": [_SUM, _COUNT],
+    "min": [_MIN],
+    "rate": [_COUNT],
+    "sum": [_SUM],
 }
 _COLLECTIONS = frozenset({Shape.LIST, Shape.COUNTERS, Shape.SET})
 _FOLDS: Mapping[Aggregate, Callable[[Iterable[Any]], Any]] = {_COUNT: sum, _SUM: sum, _MIN: min, _MAX: max}
@@ -84,12 +84,12 @@ class Summary:
         """``{timestamp: data}`` as one."""
         return self.merge(rows.values())
 
-    def transform(self, name: str, data: tuple[Any, ...], seconds: Callable[[], int]) -> Any:
-        """A named transform, as the kind of the data itself has it (semantics 4.5)."""
-        found = dict(zip(self.aggregates, data, strict=False))
+    def transform(self, name: str) -> Callable[[tuple[Any, ...], Callable[[], int]], Any]:
+        """A named transform of the data and the seconds that it covers, as the kind itself has it (semantics 4.5)."""
+        first, *further = (self.aggregates.index(aggregate) for aggregate in _NEEDS[name])
         if name == "mean":
-            return found[_SUM] / found[_COUNT] if data else 0
+            (count,) = further
+            return lambda data, _: data[first] / data[count] if data else 0
         if name == "rate":
-            return found.get(_COUNT, 0) / seconds()
-        (aggregate,) = _NEEDS[name]
-        return found.get(aggregate, 0)
+            return lambda data, seconds: (data[first] if data else 0) / seconds()
+        return lambda data, _: data[first] if data else 0

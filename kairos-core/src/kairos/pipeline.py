@@ -131,7 +131,7 @@ def _summarized(pipeline: Pipeline, aggregates: tuple[Aggregate, ...], kind: Kin
         condense=None if pipeline.condense is None else summary.condense,
         join_rows=None if pipeline.join_rows is None else summary.merge,
         collapse=None if pipeline.collapse is None else summary.condense,
-        transform=_transforms(transform, lambda name: partial(summary.transform, name)),
+        transform=_transforms(transform, summary.transform),
     )
 
 

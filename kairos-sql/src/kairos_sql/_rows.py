@@ -5,7 +5,7 @@ A row to write is a tuple in the order of the table's columns without ``seq``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import groupby
 from operator import itemgetter
@@ -178,36 +178,31 @@ def _sets(records: Iterable[Any], load: Processor) -> dict[int, Any]:
 
 
 def _aggregates(shape: Shape, aggregates: Sequence[Aggregate], *, halves: bool) -> _Gather:
-    """What gathers rows of aggregates."""
+    """What gathers rows of aggregates, column by column."""
+    sums = {Aggregate.SUM, Aggregate.COUNT} if shape is Shape.COUNTERS else {Aggregate.SUM}
 
     def gather(records: Iterable[Any], load: Processor) -> dict[int, Any]:
-        def extreme(columns: Iterator[Any]) -> Any:
-            return next(columns) if load is None else load(next(columns))
-
-        total = _of_halves if halves else _of_number
-        takes: dict[Aggregate, Callable[[Iterator[Any]], Any]] = {
-            Aggregate.COUNT: total if shape is Shape.COUNTERS else _of_number,
-            Aggregate.SUM: total,
-            Aggregate.MIN: extreme,
-            Aggregate.MAX: extreme,
-        }
-        wanted = [takes[aggregate] for aggregate in aggregates]
-        found: dict[int, Any] = {}
-        for key, *columns in records:
-            given = iter(columns)
-            found[key] = tuple(take(given) for take in wanted)
-        return found
+        rows = list(records)
+        if not rows:
+            return {}
+        keys, *given = zip(*rows, strict=True)
+        columns = iter(given)
+        found: list[Iterable[Any]] = []
+        for aggregate in aggregates:
+            column = next(columns)
+            if aggregate in {Aggregate.MIN, Aggregate.MAX}:
+                found.append(column if load is None else map(load, column))
+            elif aggregate in sums and halves:
+                found.append(map(_whole, column, next(columns)))
+            else:
+                found.append(map(int, column))
+        return dict(zip(keys, zip(*found, strict=True), strict=True))
 
     return gather
 
 
-def _of_number(columns: Iterator[Any]) -> int:
-    return int(next(columns))
-
-
-def _of_halves(columns: Iterator[Any]) -> int:
-    high, low = next(columns), next(columns)
-    return int((high << 32) + low)
+def _whole(high: int, low: int) -> int:
+    return (high << 32) + low
 
 
 _GATHER: Mapping[Shape, _Gather] = {
