@@ -5,6 +5,8 @@ from contextlib import closing
 
 import pytest
 
+from kairos import BackendError
+from kairos.__main__ import main
 from kairos.flows import arun, run
 from kairos.kinds import KINDS
 from kairos.plans import Expiry
@@ -116,6 +118,23 @@ def test_the_last_write_sets_the_life_of_what_it_changes(make, url, clock):
     assert long.list() == ["a"]
 
 
-def test_without_a_table_there_is_nothing_to_expire(make, url):
+def test_without_a_table_there_is_nothing_to_expire(make, url, path):
+    path.touch()
     assert expire(make(url, create=False)) == 0
     assert expire(make(url)) == 0
+
+
+def test_a_file_that_is_not_there_is_not_made(make, url, path):
+    series = make(url, create=False)
+    for verb in (lambda: expire(series), series.expire, series.list, lambda: series.insert("a", 1)):
+        with pytest.raises(BackendError, match=r"test\.db: there is no such file$"):
+            verb()
+    assert not list(path.parent.iterdir())
+
+
+def test_the_command_says_that_a_file_is_missing(url, path, capsys):
+    assert main(["expire", url, "--type", "count"]) == 1
+    assert capsys.readouterr().err == f"kairos: {url}: there is no such file\n"
+    assert not list(path.parent.iterdir())
+    path.touch()
+    assert main(["expire", url, "--type", "count"]) == 0

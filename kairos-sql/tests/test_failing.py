@@ -193,6 +193,7 @@ def test_an_error_of_sqlalchemy_itself(make, url, colour):
 
 
 def test_without_a_table_and_the_right_to_make_one(make, url, path):
+    path.touch()
     series = make(url, create=False, table_name="mine")
     for verb in verbs(series).values():
         with pytest.raises(BackendError, match="there is no table 'mine', and create=False"):

@@ -21,7 +21,7 @@ from kairos.plans import Batch, Bounds, Cutoffs, Expiry, Query, Rows, Selector
 from kairos.values import ValueType, show
 from kairos_sql._config import make_options
 from kairos_sql._dialects import dialect_of
-from kairos_sql._engines import AnyEngine, check_engine, in_memory, open_engine, sync_engine, where
+from kairos_sql._engines import AnyEngine, check_engine, check_file, in_memory, open_engine, sync_engine, where
 from kairos_sql._errors import refusing, translated, unknown_outcome
 from kairos_sql._expiry import expire
 from kairos_sql._fetch import called
@@ -111,6 +111,8 @@ class SQLBackend(Backend):
 
     def _flow(self, work: Callable[[sa.Connection], T]) -> Flow[T]:
         """Carry out a function of a Connection; what it has not committed at its end is rolled back."""
+        if self._owned and not self._config.create:
+            check_file(self._engine)
         if self._asynchronous:
             call = self._call(work)
             found: T = yield call if self._own.cancellable else _to_its_end(call)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc, pool
 
-from kairos.errors import BackendNotFound, ConfigurationError
+from kairos.errors import BackendError, BackendNotFound, ConfigurationError
 from kairos.urls import redact
 from kairos_sql._dialects import dialect_of
 
-__all__ = ["AnyEngine", "check_engine", "in_memory", "open_engine", "sync_engine", "where"]
+__all__ = ["AnyEngine", "check_engine", "check_file", "in_memory", "open_engine", "sync_engine", "where"]
 
 AnyEngine: TypeAlias = Any
 """An Engine or an AsyncEngine. The latter is imported only by who uses it, since it brings the whole ORM."""
@@ -38,6 +39,15 @@ def in_memory(url: sa.URL) -> bool:
         return False
     database = (url.database or "").removeprefix("file:")
     return database in {"", ":memory:"} or url.query.get("mode") == "memory"
+
+
+def check_file(engine: AnyEngine) -> None:
+    """Refuse a file of SQLite that is not there: to connect would make it."""
+    url = sync_engine(engine).url
+    if url.get_backend_name() == "sqlite" and not in_memory(url):
+        path = str(url.database)
+        if not path.startswith("file:") and not Path(path).exists():
+            raise BackendError(f"{where(engine)}: there is no such file")
 
 
 def check_engine(target: object, *, asynchronous: bool) -> None:
