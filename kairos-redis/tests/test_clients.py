@@ -101,6 +101,33 @@ def test_a_bad_url_is_refused_at_once(url, message) -> None:
         assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("slash", ["", "/", "/0"])
+@pytest.mark.parametrize("scheme", ["redis", "redis+cluster", "redis+sentinel"])
+def test_a_query_may_hold_what_else_would_part_a_url(scheme, slash) -> None:
+    where = f"{scheme}://:secret@h:7000" + ("/service" if "sentinel" in scheme else "") + slash
+    ts = AsyncTimeseries(f"{where}?client_name=a@b/c:d,e", intervals=BOTH)
+    client = ts.backend._client.get()
+    if "cluster" in scheme:
+        (node,) = client.nodes_manager.startup_nodes.values()
+        assert (node.host, node.port) == ("h", 7000)
+        assert node.connection_kwargs["client_name"] == "a@b/c:d,e"
+    else:
+        keywords = client.get_connection_kwargs()
+        assert keywords["client_name"] == "a@b/c:d,e"
+        assert keywords["password"] == "secret"
+    asyncio.run(ts.close())
+
+
+@pytest.mark.parametrize("scheme", ["redis", "redis+cluster"])
+def test_another_encoding_is_refused(scheme) -> None:
+    """A custom fetch would look for the key of another name."""
+    with pytest.raises(ConfigurationError, match="latin-1"):
+        Timeseries(f"{scheme}://h?encoding=latin-1", intervals=BOTH)
+    with pytest.raises(ConfigurationError, match="latin-1"):
+        Timeseries(redis.Redis(encoding="latin-1"), intervals=BOTH)
+    Timeseries(redis.Redis(encoding="UTF8"), intervals=BOTH)
+
+
 def test_an_unknown_keyword_for_the_driver() -> None:
     with pytest.raises(ConfigurationError, match="no_such_keyword"):
         Timeseries("redis://h", intervals=BOTH, client_config={"no_such_keyword": 1})

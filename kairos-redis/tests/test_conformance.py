@@ -8,9 +8,10 @@ import pytest
 import redis
 
 from kairos_conformance import BackendSuite
-from kairos_conformance.servers import Lasting, ServerHarness, redis_cluster, redis_server, valkey
+from kairos_conformance.servers import Lasting, ServerHarness, redis_binary, redis_cluster, redis_server, valkey
 
 VALKEY, REDIS, CLUSTER = Lasting(valkey), Lasting(redis_server), Lasting(redis_cluster)
+REDIS_CLUSTER = Lasting(lambda: redis_cluster(redis_binary()))
 
 FETCH = {
     "count": lambda handle, key: handle.get(key),
@@ -95,4 +96,9 @@ class TestProtocol3(BackendSuite):
 
 @pytest.mark.full
 class TestCluster(BackendSuite):
-    harness = RedisHarness(CLUSTER, "KAIROS_TEST_REDIS_CLUSTER_URL")
+    harness = RedisHarness(CLUSTER, "KAIROS_TEST_VALKEY_CLUSTER_URL")
+
+
+@pytest.mark.full
+class TestRedisCluster(BackendSuite):
+    harness = RedisHarness(REDIS_CLUSTER, "KAIROS_TEST_REDIS_CLUSTER_URL", "decode_responses=true")

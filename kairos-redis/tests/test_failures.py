@@ -3,74 +3,52 @@
 import socket
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Self
+from datetime import datetime
+from decimal import Decimal
+from importlib import import_module
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from kairos import AsyncTimeseries, BackendError, BackendUnavailable, Timeseries
-from kairos_conformance.servers import RedisServer, redis_cluster, redis_sentinel, redis_server, valkey
+from kairos import AsyncTimeseries, BackendError, BackendUnavailable, CountOverflow, Timeseries
+from kairos_conformance.servers import (
+    RedisServer,
+    redis_binary,
+    redis_sentinel,
+    redis_server,
+    valkey,
+    valkey_binary,
+)
 
 T0 = 1_356_998_400
 MINUTE = {"minute": {"step": 60}}
+BINARIES = pytest.mark.parametrize("binary", [valkey_binary, pytest.param(redis_binary, marks=pytest.mark.full)])
+REPLIES = {
+    "LOADING Redis is loading the dataset in memory": BackendUnavailable,
+    "BUSY Redis is busy running a script.": BackendUnavailable,
+    "MASTERDOWN Link with MASTER is down": BackendUnavailable,
+    "READONLY You can't write against a read only replica.": BackendUnavailable,
+    "TRYAGAIN Multiple keys request during rehashing of slot": BackendUnavailable,
+    "CLUSTERDOWN Hash slot not served": BackendUnavailable,
+    "NOREPLICAS Not enough good replicas to write.": BackendUnavailable,
+    "MISCONF Redis is configured to save RDB snapshots": BackendUnavailable,
+    "ERR max number of clients reached": BackendUnavailable,
+    "ERR increment or decrement would overflow": CountOverflow,
+    "OOM command not allowed when used memory > 'maxmemory'.": BackendError,
+    "NOPERM this user has no permissions to run the 'evalsha' command": BackendError,
+    "NOAUTH Authentication required.": BackendError,
+    "WRONGTYPE Operation against a key holding the wrong kind of value": BackendError,
+}
 COLOURS = pytest.mark.parametrize("factory", [Timeseries, AsyncTimeseries])
-
-
-class Proxy:
-    """Passes bytes on, until it is told to swallow the next reply and hang up."""
-
-    def __init__(self, port: int) -> None:
-        self.swallowing = False
-        self._to = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
-                return
-            far = socket.create_connection(("127.0.0.1", self._to))
-            for source, sink, replies in ((near, far, False), (far, near, True)):
-                threading.Thread(target=self._pass, args=(source, sink, replies), daemon=True).start()
-
-    def _pass(self, source: socket.socket, sink: socket.socket, replies: bool) -> None:
-        with suppress(OSError):
-            while (data := source.recv(65_536)) and not (replies and self.swallowing):
-                sink.sendall(data)
-        for end in (source, sink):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.close()
-
-
-def eventually(work: Callable[[], object], patience: float = 20) -> object:
-    """Try until it succeeds; what it raises meanwhile must be a BackendError."""
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            return work()
-        except BackendError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
 
 
 @COLOURS
 @pytest.mark.parametrize("batch", [1, 500])
-def test_a_lost_reply_is_an_error_and_counts_once(server: RedisServer, run, factory, batch) -> None:
+def test_a_lost_reply_is_an_error_and_counts_once(server: RedisServer, run, proxied, factory, batch) -> None:
     points = [(f"n{number}", 1, T0) for number in range(batch)]
-    with Proxy(server.port) as proxy, Timeseries(server.url, type="count", intervals=MINUTE) as direct:
+    with proxied(server.port) as proxy, Timeseries(server.url, type="count", intervals=MINUTE) as direct:
         ts = factory(f"redis://127.0.0.1:{proxy.port}", type="count", intervals=MINUTE)
         run(ts.insert("w", timestamp=T0))  # or what is lost is the reply that the script is unknown
         proxy.swallowing = True
@@ -79,7 +57,6 @@ def test_a_lost_reply_is_an_error_and_counts_once(server: RedisServer, run, fact
         assert caught.value.outcome_unknown
         time.sleep(0.05)
         assert direct.get("n0", "minute", timestamp=T0) == {T0: 1}
-        proxy.swallowing = False
         run(ts.insert("n0", timestamp=T0))
         assert run(ts.get("n0", "minute", timestamp=T0)) == {T0: 2}
         run(ts.close())
@@ -187,8 +164,9 @@ def test_tls(start, server, run, factory) -> None:
 
 
 @COLOURS
-def test_a_sentinel_fails_over(start, run, factory) -> None:
-    sentinel = start(redis_sentinel)
+@BINARIES
+def test_a_sentinel_fails_over(start, run, eventually, factory, binary) -> None:
+    sentinel = start(lambda: redis_sentinel(binary()))
     ts = factory(sentinel.url, type="count", intervals=MINUTE)
     for _ in range(3):
         run(ts.insert("a", timestamp=T0))
@@ -203,31 +181,112 @@ def test_a_sentinel_fails_over(start, run, factory) -> None:
     run(ts.close())
 
 
+@pytest.mark.parametrize("reply", REPLIES, ids=lambda reply: "-".join(reply.split()[:2]))
+@pytest.mark.parametrize("package", ["redis", "redis.asyncio", "valkey", "valkey.asyncio"])
+def test_an_error_of_the_server_says_that_nothing_was_written(server, run, proxied, package, reply) -> None:
+    """Each is an answer, so it is known that a single command was not carried out."""
+    module = import_module(package)
+    make = getattr(module, package.partition(".")[0].title())
+    retry = import_module(f"{package}.retry").Retry(
+        import_module(f"{package.partition('.')[0]}.backoff").NoBackoff(), 0
+    )
+    with proxied(server.port) as proxy:
+        client = make(port=proxy.port, retry=retry)
+        ts = (AsyncTimeseries if "asyncio" in package else Timeseries)(client, type="count", intervals=MINUTE)
+        run(ts.insert("a", timestamp=T0))
+        proxy.answer = f"-{reply}\r\n".encode()
+        for verb in (lambda: ts.insert("a", timestamp=T0), lambda: ts.get("a", "minute", timestamp=T0)):
+            with pytest.raises(REPLIES[reply]) as caught:
+                run(verb())
+            assert type(caught.value) is REPLIES[reply]
+            assert not caught.value.outcome_unknown
+        run(client.aclose() if "asyncio" in package else client.close())
+
+
 @COLOURS
-def test_a_node_of_a_cluster_is_killed(start, run, factory) -> None:
-    cluster = start(redis_cluster)
-    ts = factory(cluster.url, type="count", intervals=MINUTE)
-    names = [f"n{number}" for number in range(30)]
-    run(ts.bulk_insert([(name, 1, T0) for name in names]))
-    assert run(ts.list()) == sorted(names)
-    victim = cluster.nodes[1]
-    victim.process.kill()
-    fine, failed = [], []
-    for name in names:
-        try:
-            run(ts.get(name, "minute", timestamp=T0))
-            fine.append(name)
-        except BackendUnavailable:
-            failed.append(name)
-    assert fine
-    assert failed
-    with pytest.raises(BackendUnavailable):
-        run(ts.bulk_insert([(name, 1, T0) for name in names]))
-    victim.process.start()
-    for name in failed:
-        eventually(lambda name=name: run(ts.insert(name, timestamp=T0)))
-    assert set(failed) <= set(eventually(lambda: run(ts.list())))
+@pytest.mark.parametrize("intervals", [MINUTE, {**MINUTE, "hour": {"step": 3600}}])
+def test_without_a_connection_nothing_was_written(run, factory, intervals) -> None:
+    ts = factory("redis://127.0.0.1:1", type="count", intervals=intervals)
+    for points in ([("a", 1, T0)], [(f"n{number}", 1, T0) for number in range(100)]):
+        with pytest.raises(BackendUnavailable) as caught:
+            run(ts.bulk_insert(points))
+        assert not caught.value.outcome_unknown
     run(ts.close())
+
+
+def test_a_client_that_repeats_cannot_know(server, proxied) -> None:
+    """The last error is that nobody listens, and yet the first attempt was carried out."""
+    retry = Retry(NoBackoff(), 2)
+    with proxied(server.port) as proxy, redis.Redis(port=proxy.port, retry=retry) as client:
+        ts = Timeseries(client, type="count", intervals=MINUTE)
+        ts.insert("a", timestamp=T0)
+        proxy.swallowing = True
+        proxy.deaf = True
+        with pytest.raises(BackendUnavailable, match="connecting") as caught:
+            ts.insert("a", timestamp=T0)
+        assert caught.value.outcome_unknown
+    with Timeseries(server.url, type="count", intervals=MINUTE) as direct:
+        assert direct.get("a", "minute", timestamp=T0) == {T0: 2}
+
+
+@COLOURS
+def test_nobody_answers_in_time(run, factory) -> None:
+    """Within the handshake too."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://:hunter2@127.0.0.1:{silent.getsockname()[1]}?socket_timeout=0.05"
+        ts = factory(url, type="count", intervals=MINUTE)
+        with pytest.raises(BackendUnavailable):
+            run(ts.get("a", "minute", timestamp=T0))
+        with pytest.raises(BackendUnavailable):
+            run(ts.insert("a", timestamp=T0))
+        run(ts.close())
+
+
+@COLOURS
+def test_what_cannot_be_decoded_is_named(server, client, run, factory) -> None:
+    key = f"series:{{a}}:minute:{T0 // 60}"
+    client.rpush(key, b"\xff")
+    for query, value_type in (("", str), ("?decode_responses=1", int), ("?protocol=3", Decimal), ("", datetime)):
+        ts = factory(server.url + query, type="series", intervals=MINUTE, value_type=value_type)
+        with pytest.raises(BackendError) as caught:
+            run(ts.get("a", "minute", timestamp=T0))
+        assert key in str(caught.value)
+        run(ts.close())
+
+
+@COLOURS
+def test_a_client_that_decodes_cannot_fetch_bytes(server, run, factory) -> None:
+    ts = factory(f"{server.url}?decode_responses=1", type="series", intervals=MINUTE, value_type=bytes)
+    run(ts.bulk_insert([("a", [b"\xff", b"a"], T0)]))
+    for _ in range(3):
+        with pytest.raises(BackendError, match="utf-8"):
+            run(ts.get("a", "minute", timestamp=T0, fetch=lambda handle, key: handle.lrange(key, 0, -1)))
+        assert run(ts.get("a", "minute", timestamp=T0)) == {T0: [b"\xff", b"a"]}
+    run(ts.close())
+
+
+@COLOURS
+@pytest.mark.parametrize("ahead", [100, 7300])
+def test_the_clock_of_the_server_is_ahead(server, client, run, factory, ahead) -> None:
+    """What is already past by it is not kept, and all else is."""
+    intervals = {"second": {"step": 1, "steps": 2}, "hour": {"step": 3600, "steps": 2}, "day": {"step": "daily"}}
+    now = int(time.time()) - ahead
+    ts = factory(server.url, type="count", intervals=intervals, clock=lambda: now)
+    for _ in range(2):
+        run(ts.bulk_insert([("a", 1, now), ("b", 1, now)]))
+    short = factory(
+        server.url, type="count", prefix="short", clock=lambda: now, intervals={"second": {"step": 1, "steps": 2}}
+    )
+    run(short.insert("a"))
+    assert run(ts.get("a", "day")) == {now // 86400 * 86400: 2}
+    assert sum(run(ts.get("a", "hour")).values()) == (2 if ahead < 3600 else 0)
+    assert sum(run(ts.get("a", "second")).values()) == 0
+    assert run(ts.list()) == ["a", "b"]
+    assert run(short.list()) == []
+    run(ts.delete_all())
+    assert client.dbsize() == 0
+    run(ts.close())
+    run(short.close())
 
 
 def test_a_client_of_the_users_stays_open(server, client) -> None:

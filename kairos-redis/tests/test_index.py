@@ -133,9 +133,14 @@ def test_a_key_of_another_type_is_named_and_kept(client, kind, where) -> None:
     with pytest.raises(kairos.BackendError, match="WRONGTYPE") as caught:
         ts.insert("a", 1, timestamp=420)
     assert where in str(caught.value)
+    if where.count(":") == 1:
+        with pytest.raises(kairos.BackendError, match="WRONGTYPE") as caught:
+            ts.delete("a")
+        assert f"[key {where}]" in str(caught.value)
     if where.count(":") > 2:
-        with pytest.raises(kairos.BackendError, match="WRONGTYPE"):
+        with pytest.raises(kairos.BackendError, match="WRONGTYPE") as caught:
             ts.get("a", "minute" if "minute" in where else "hour", timestamp=420)
+        assert f"[key {where}]" in str(caught.value)
         ts.delete("a")
         ts.delete_all()
     assert client.type(where) == b"stream"

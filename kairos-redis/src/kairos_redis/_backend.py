@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from inspect import iscoroutine
+from itertools import islice
 from typing import Any, ClassVar, Self, TypeVar
 
 from attrs import frozen
 
 from kairos.backend import Backend, Capabilities, Flow, Shape, StoreConfig
 from kairos.config import structure
-from kairos.errors import BackendError, InvalidValue, UnsupportedOperation
+from kairos.errors import BackendError, UnsupportedOperation
 from kairos.plans import Batch, Bounds, Cell, Cutoffs, Expiry, Query, Rows, Selector, Span
 from kairos.values import ValueType
 from kairos_redis._clients import Client
-from kairos_redis._errors import translated
 from kairos_redis._keys import Keys
 from kairos_redis._protocol import READ, TYPES, Writer, cells_found, data_key, with_scores
 from kairos_redis._scripts import BOUNDS, DELETE, NAMES, SCALE, WRITE, Command
+from kairos_redis._sender import Sender
 from kairos_redis._values import caster, stored_type, text
 
 __all__ = ["BulkInsertOptions", "RedisBackend"]
 
 T = TypeVar("T")
-Ids = list[tuple[str, int, int | None]]
+Ids = Iterator[tuple[str, int, int | None]]
 
 _EMPTY: tuple[Any, ...] = ([], {}, set())
+_MANY = {Shape.LIST, Shape.COUNTERS, Shape.SET}
 
 # How many buckets one wave of requests reads of a name, and how many keys of all names at most.
 _BUCKETS = 10_000
@@ -63,7 +64,8 @@ class RedisBackend(Backend):
         self._cast = caster(config.shape, self.value_type.name)
         self._keys = Keys(config.prefix, config.type)
         self._writer = Writer(self._keys, config.shape, self.value_type.name, client.clustered)
-        self._scripts = {script.digest: script for script in (BOUNDS, DELETE, NAMES, WRITE[config.shape])}
+        scripts = {script.digest: script for script in (BOUNDS, DELETE, NAMES, WRITE[config.shape])}
+        self._sender = Sender(client, scripts)
 
     @classmethod
     def open(cls, target: Any, config: StoreConfig, *, asynchronous: bool) -> Self:
@@ -80,43 +82,6 @@ class RedisBackend(Backend):
     def prepare(self, *, writing: bool) -> bool:  # noqa: ARG002 - there is no schema
         return True
 
-    # --- Sending ----------------------------------------------------------------------------------------------------
-
-    def _send(self, commands: Sequence[Command], *, writing: bool = False) -> Flow[list[Any]]:
-        """The replies of commands, sent together. A script that the server does not know is sent again in full: it
-        has not been carried out. The first error of a reply is raised, after all have come in.
-        """
-        replies = yield from self._wave(commands, writing=writing)
-        errors = self._client.exceptions
-        failed = [at for at, reply in enumerate(replies) if isinstance(reply, Exception)]
-        unknown = [at for at in failed if isinstance(replies[at], errors.NoScriptError)]
-        if unknown:
-            again = [self._scripts[commands[at][1]].in_full(commands[at]) for at in unknown]
-            for at, reply in zip(unknown, (yield from self._wave(again, writing=writing)), strict=True):
-                replies[at] = reply
-        for at in failed:
-            if isinstance(reply := replies[at], Exception):
-                raise translated(reply, errors, unknown=writing and len(commands) > 1) from reply
-        return replies
-
-    def _wave(self, commands: Sequence[Command], *, writing: bool) -> Flow[list[Any]]:
-        if not commands:
-            return []
-        errors = self._client.exceptions
-        try:
-            raw = {"NEVER_DECODE": True} if not writing and self._client.decodes else {}
-            if len(commands) == 1:
-                return [(yield self._client.get().execute_command(*commands[0], **raw))]
-            pipe = self._client.pipeline()
-            for command in commands:
-                pipe.execute_command(*command, **raw)
-            replies: list[Any] = yield pipe.execute(raise_on_error=False)
-        except errors.ResponseError as error:
-            return [error] * len(commands)
-        except (errors.RedisError, OSError) as error:
-            raise translated(error, errors, unknown=writing) from error
-        return replies
-
     # --- Writing ----------------------------------------------------------------------------------------------------
 
     def write(self, batch: Batch) -> Flow[None]:
@@ -125,21 +90,22 @@ class RedisBackend(Backend):
         if pipeline is not None:
             self._client.check_pipeline(pipeline)
             for command in [*self._name_commands(batch.cells), *(command for _, command in commands)]:
-                pipeline.execute_command(*self._scripts[command[1]].in_full(command))
+                pipeline.execute_command(*self._sender.scripts[command[1]].in_full(command))
             return
         names = self._name_commands(batch.cells)
+        # A script may fail after it has written a cell, or some of the values of one.
+        partly = len(batch.cells) > 1 or (self._shape in _MANY and len(batch.cells[0].payload) > 1)
         sent = False
         for part in _portions(commands):
             try:
-                replies = yield from self._send([*names, *part], writing=True)
+                replies = yield from self._sender.send([*names, *part], writing=True, partly=partly)
             except BackendError as error:
-                # What went before is written, and of several cells in one script some may be.
-                error.outcome_unknown = error.outcome_unknown or sent or len(batch.cells) > 1
+                error.outcome_unknown = error.outcome_unknown or sent  # what went before is written
                 raise
             sent = True
             if self._client.clustered and 1 in replies[len(names) :]:
                 # Someone may have deleted the name between its listing and the first of its data.
-                yield from self._send(self._name_commands(batch.cells), writing=True)
+                yield from self._sender.send(self._name_commands(batch.cells), writing=True)
             names = []
 
     def _name_commands(self, cells: Sequence[Cell]) -> list[Command]:
@@ -155,29 +121,11 @@ class RedisBackend(Backend):
 
     def read(self, query: Query) -> Flow[Rows]:
         command, tail = READ[self._shape]
-        return self._rows(query, lambda keys: self._send([(command, key, *tail) for key in keys]))
+        return self._rows(query, lambda keys: self._sender.send([(command, key, *tail) for key in keys]))
 
     def adapt(self, fetch: Callable[..., Any]) -> Callable[[Query], Flow[Rows]]:
         """``fetch(handle, key)``, once per key: queues exactly one command on the pipeline ``handle``."""
-        return lambda query: self._rows(query, lambda keys: self._fetched(fetch, keys))
-
-    def _fetched(self, fetch: Callable[..., Any], keys: Sequence[bytes]) -> Flow[list[Any]]:
-        errors = self._client.exceptions
-        pipe = self._client.pipeline()
-        for number, key in enumerate(keys, start=1):
-            queued = fetch(pipe, key.decode())
-            if iscoroutine(queued):
-                yield queued  # never the pipeline: awaiting one of a cluster empties it
-            if len(pipe) != number:
-                raise InvalidValue(f"fetch: it must queue exactly one command for each key, and did not for {key!r}")
-        try:
-            replies: list[Any] = yield pipe.execute(raise_on_error=False)
-        except (errors.RedisError, OSError) as error:
-            raise translated(error, errors, unknown=True) from error
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise translated(reply, errors, unknown=True) from reply
-        return replies
+        return lambda query: self._rows(query, lambda keys: self._sender.fetch(fetch, keys))
 
     def _rows(self, query: Query, get: Callable[[list[bytes]], Flow[list[Any]]]) -> Flow[Rows]:
         rows: Rows = {name: {} for name in query.names}
@@ -185,13 +133,19 @@ class RedisBackend(Backend):
         index = self._keys.index(query.interval.name, fine=query.interval.resolution is not None)
         for part in self._windows(query):
             ids = yield from self._ids(query, part, directories, index)
-            for start in range(0, len(ids), _KEYS):
-                some = ids[start : start + _KEYS]
+            while some := list(islice(ids, _KEYS)):
                 keys = [data_key(directories[name], index, bucket, fine) for name, bucket, fine in some]
-                for (name, bucket, fine), reply in zip(some, (yield from get(keys)), strict=True):
+                replies = yield from get(keys)
+                for (name, bucket, fine), key, reply in zip(some, keys, replies, strict=True):
                     if reply is not None and reply not in _EMPTY:
-                        rows[name].setdefault(bucket, {})[fine] = self._cast(reply)
+                        rows[name].setdefault(bucket, {})[fine] = self._decoded(key, reply)
         return rows
+
+    def _decoded(self, key: bytes, reply: Any) -> Any:
+        try:
+            return self._cast(reply)
+        except (ValueError, ArithmeticError) as error:
+            raise BackendError(f"{key.decode()} holds what is no {self.value_type.name}: {error}") from error
 
     def _windows(self, query: Query) -> Iterator[Sequence[int]]:
         """The buckets of a query, as many at a time as one wave reads."""
@@ -204,19 +158,19 @@ class RedisBackend(Backend):
         names.
         """
         if query.interval.resolution is None:
-            return [(name, bucket, None) for name in query.names for bucket in buckets]
+            return ((name, bucket, None) for name in query.names for bucket in buckets)
         low, high = buckets[0] * SCALE, (buckets[-1] + 1) * SCALE - 1
-        replies = yield from self._send(
+        replies = yield from self._sender.send(
             [
                 ("ZRANGE", b"%b:%b" % (directories[name], index.encode()), low, high, "BYSCORE", "WITHSCORES")
                 for name in query.names
             ]
         )
-        return [
+        return (
             (name, bucket, fine)
             for name, reply in zip(query.names, replies, strict=True)
             for bucket, fine in cells_found(reply)
-        ]
+        )
 
     # --- Discovering ------------------------------------------------------------------------------------------------
 
@@ -226,7 +180,7 @@ class RedisBackend(Backend):
         return list(found)
 
     def _all_names(self) -> Flow[list[str]]:
-        shards = yield from self._send([NAMES.call((shard,)) for shard in self._keys.shards])
+        shards = yield from self._sender.send([NAMES.call((shard,)) for shard in self._keys.shards])
         return [text(name) for shard in shards for name in shard]
 
     def bounds(self, names: Sequence[str], cutoffs: Cutoffs, options: Any = None) -> Flow[Bounds]:  # noqa: ARG002
@@ -238,8 +192,8 @@ class RedisBackend(Backend):
         for start in range(0, len(names), _COMMANDS):
             left = names[start : start + _COMMANDS]
             while left:
-                calls = [BOUNDS.call((self._keys.directory(name),), self._type, *asked) for name in left]
-                replies = dict(zip(left, (yield from self._send(calls)), strict=True))
+                calls = [BOUNDS.call(self._writer.script_keys(name), self._type, *asked) for name in left]
+                replies = dict(zip(left, (yield from self._sender.send(calls)), strict=True))
                 for name, reply in replies.items():
                     if reply is not None:
                         ends = zip(cutoffs, reply[::2], reply[1::2], strict=True)
@@ -266,7 +220,7 @@ class RedisBackend(Backend):
         }
         left: list[tuple[str, str, Span]]
         if spans is None:
-            replies = yield from self._send([("ZRANGE", self._keys.directory(name), 0, -1) for name in names])
+            replies = yield from self._sender.send([("ZRANGE", self._keys.directory(name), 0, -1) for name in names])
             left = [
                 (name, text(member), (None, None))
                 for name, members in zip(names, replies, strict=True)
@@ -292,7 +246,7 @@ class RedisBackend(Backend):
                 )
                 for name, index, span in left
             ]
-            replies = yield from self._send(calls, writing=True)
+            replies = yield from self._sender.send(calls, writing=True)
             removed += sum(counted for counted, _, _ in replies)
             gone |= {name for (name, _, _), (_, _, remains) in zip(left, replies, strict=True) if not remains}
             left = [one for one, (_, more, _) in zip(left, replies, strict=True) if more]
@@ -302,14 +256,16 @@ class RedisBackend(Backend):
 
     def _unlist(self, names: Sequence[str]) -> Flow[None]:
         """On a cluster: take deleted names off the list, and put back those that someone has written to meanwhile."""
-        yield from self._send([("ZREM", self._keys.shard(name), name.encode()) for name in names], writing=True)
-        tops = yield from self._send([("ZRANGE", self._keys.directory(name), -1, -1, "WITHSCORES") for name in names])
+        yield from self._sender.send([("ZREM", self._keys.shard(name), name.encode()) for name in names], writing=True)
+        tops = yield from self._sender.send(
+            [("ZRANGE", self._keys.directory(name), -1, -1, "WITHSCORES") for name in names]
+        )
         back = [
             NAMES.call((self._keys.shard(name),), with_scores(top)[0][1], name.encode())
             for name, top in zip(names, tops, strict=True)
             if top
         ]
-        yield from self._send(back, writing=True)
+        yield from self._sender.send(back, writing=True)
 
     def expire(self, expiry: Expiry) -> int:  # noqa: ARG002
         raise UnsupportedOperation("expire: the server expires by itself")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any, Self
 
 from attrs import define, field
 
 from kairos.backend import Flow
 from kairos.errors import ConfigurationError, InvalidValue
-from kairos_redis._urls import Recipe, recipe
+from kairos_redis._errors import Errors
+from kairos_redis._urls import Recipe, check_encoding, recipe
 
 __all__ = ["Client"]
 
@@ -35,7 +35,7 @@ class Client:
 
     asynchronous: bool
     clustered: bool
-    package: str
+    errors: Errors
     _client: Any = None
     _recipe: Recipe | None = None
     _others: list[Any] = field(factory=list, init=False)
@@ -47,7 +47,7 @@ class Client:
         """A URL or a client, checked without I/O."""
         if isinstance(target, str):
             found = recipe(target, client_config, asynchronous=asynchronous)
-            opened = cls(asynchronous, found.clustered, "redis", recipe=found)
+            opened = cls(asynchronous, found.clustered, Errors("redis"), recipe=found)
             if asynchronous or not found.clustered:
                 opened.get()  # a wrong keyword is told now; a blocking RedisCluster would connect
             return opened
@@ -59,19 +59,14 @@ class Client:
         if other is not asynchronous:
             names = ("Timeseries", "AsyncTimeseries") if other is False else ("AsyncTimeseries", "Timeseries")
             raise ConfigurationError(f"client: {what} is for {names[0]}, not for {names[1]}")
-        return cls(asynchronous, clustered, package, target)
+        opened = cls(asynchronous, clustered, Errors(package), target)
+        check_encoding(opened.encoder.encoding)
+        return opened
 
     @property
     def owned(self) -> bool:
         """Whether it was made here."""
         return self._recipe is not None
-
-    exceptions: Any = field(init=False)
-    """The driver's module of exceptions."""
-
-    @exceptions.default
-    def _exceptions(self) -> Any:
-        return import_module(f"{self.package}.exceptions")
 
     def get(self) -> Any:
         """The driver's client."""
@@ -87,11 +82,24 @@ class Client:
         return self.get().pipeline() if self.clustered else self.get().pipeline(transaction=False)
 
     @property
+    def encoder(self) -> Any:
+        """The driver's way between str and bytes."""
+        client = self.get()
+        return getattr(client, "encoder", None) or client.get_encoder()
+
+    @property
     def decodes(self) -> bool:
         """Whether it turns replies into str."""
+        return bool(self.encoder.decode_responses)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it sends again what failed, so that its last error says nothing of what the first attempt did."""
         client = self.get()
-        encoder = getattr(client, "encoder", None) or client.get_encoder()
-        return bool(encoder.decode_responses)
+        if getattr(client, "cluster_error_retry_attempts", 0):
+            return True
+        retry = client.retry if self.clustered else client.get_connection_kwargs().get("retry")
+        return retry is not None and bool(retry._retries)  # noqa: SLF001 - valkey-py has no other way to ask
 
     def close(self) -> Flow[None]:
         """Close it if it was made here."""

@@ -11,7 +11,7 @@ from attrs import field, frozen
 from kairos.backend import Shape
 from kairos.plans import Cell
 from kairos_redis._keys import Keys
-from kairos_redis._scripts import PAGE, SCALE, WRITE, Command
+from kairos_redis._scripts import NOWHERE, PAGE, SCALE, WRITE, Command
 from kairos_redis._values import encoder, text
 
 __all__ = ["READ", "TYPES", "Writer", "cells_found", "data_key", "with_scores"]
@@ -98,7 +98,7 @@ class Writer:
     def script_keys(self, name: str) -> tuple[bytes, ...]:
         """The keys of a script that changes a name."""
         directory = self.keys.directory(name)
-        return (directory,) if self.clustered else (directory, self.keys.shard(name))
+        return (directory, directory + NOWHERE.encode() if self.clustered else self.keys.shard(name))
 
     def names(self, cells: Sequence[Cell]) -> dict[bytes, dict[str, int | float]]:
         """For each shard of names, the names of these cells and when the last of theirs expires."""

@@ -2,7 +2,9 @@
 
 The layout of keys is described in ``docs/redis.md``. Every key that a script touches begins with ``KEYS[1]``, the
 directory of one name, and so lies in its hash slot; the one exception is the shard of names, which is passed where
-there are no slots.
+there are no slots. On a cluster a key that is never there is passed instead. While a slot moves from node to node, a
+server refuses a command of whose keys one is not there (TRYAGAIN), and so no script takes what is still, or already, on
+the other node for what has expired.
 """
 
 from __future__ import annotations
@@ -14,12 +16,14 @@ from attrs import field, frozen
 
 from kairos.backend import Shape
 
-__all__ = ["BOUNDS", "DELETE", "NAMES", "PAGE", "SCALE", "WRITE", "Command", "Script"]
+__all__ = ["BOUNDS", "DELETE", "NAMES", "NOWHERE", "PAGE", "SCALE", "WRITE", "Command", "Script"]
 
 Command: TypeAlias = tuple[Any, ...]
 
 PAGE = 12
 """How many buckets one member of an index stands for: a divisor of 24 and 60, so that few pages are cut."""
+NOWHERE = "::"
+"""What stands behind a directory's name in the name of a key that is never there: no interval has an empty name."""
 SCALE = 1 << PAGE
 """A score is ``first bucket x SCALE + bits``: exact in a double for every second of the years 1 to 9999."""
 
@@ -47,6 +51,7 @@ class Script:
 _COMMON = f"""
 local PAGE, SCALE = {PAGE}, {SCALE}
 local directory, names = KEYS[1], KEYS[2]
+if names == directory .. '{NOWHERE}' then names = nil end
 
 local function fail(reply, key)
     error({{err = reply.err .. ' [key ' .. key .. ']'}})
@@ -59,7 +64,7 @@ local function ask(...)
 end
 
 local function live_until(key, time)
-    if time == 'inf' then ask('PERSIST', key) else ask('EXPIREAT', key, time) end
+    if time == 'inf' then ask('PERSIST', key) elseif time then ask('EXPIREAT', key, time) end
 end
 """
 
@@ -152,7 +157,8 @@ while at <= size do
     local bits, value = score and tonumber(score) - base or 0, 2 ^ (number - page * PAGE)
     if math.floor(bits / value) %% 2 == 0 then ask('ZADD', key, base + bits + value, member) end
     if not score then
-        live_until(key, ask('ZSCORE', directory, index))
+        -- By the server's clock all may have expired already: it then removes what is written, at once.
+        live_until(key, ask('ZSCORE', directory, index) or ARGV[at + 3])
         grown[key] = (grown[key] or 0) + 1
     end
     write(cell, at + 5, at + 4 + count)
@@ -164,6 +170,7 @@ end
 for key, added in pairs(grown) do
     for _ = 1, 2 * added do
         local page, dead = ask('ZRANGE', key, 0, 0, 'WITHSCORES'), true
+        if not page[1] then break end
         each_cell(cells_of(key), page[1], tonumber(page[2]), function(_, cell)
             dead = dead and ask('EXISTS', cell) == 0
         end)

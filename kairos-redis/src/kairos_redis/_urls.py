@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import lookup
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from redis.backoff import NoBackoff
 
 from kairos.errors import ConfigurationError
 
-__all__ = ["Recipe", "recipe"]
+__all__ = ["Recipe", "check_encoding", "recipe"]
 
 # What a scheme is to redis-py, and what stands after the plus.
 _PLAIN = {"redis": "redis", "rediss": "rediss", "unix": "unix", "valkey": "redis", "valkeys": "rediss"}
@@ -37,24 +38,20 @@ def recipe(url: str, client_config: Mapping[str, Any], *, asynchronous: bool) ->
     if base not in _PLAIN or mode not in {"", "cluster", "sentinel"} or (mode and base == "unix"):
         # The scheme is not shown: without "://" a password may stand in it.
         raise ConfigurationError("client: the scheme of this URL is not one of Redis (such as redis:// or rediss://)")
+    rest, mark, query = rest.partition("?")
     user, at, rest = rest.rpartition("@")
-    hosts, slash, tail = rest.partition("/")
-    if not slash:
-        hosts, mark, tail = rest.partition("?")
-        tail = mark + tail
+    hosts, slash, path = rest.partition("/")
     if mode == "sentinel":
-        service, _, database = tail.partition("/")
-        if "?" in service:
-            service, _, options = service.partition("?")
-            database = f"?{options}"
+        service, _, path = path.partition("/")
         if not service:
             raise ConfigurationError(f"client: {scheme}://sentinels/service/db needs the name of the service")
-        tail = database
     first = hosts if not mode else "placeholder"
-    keywords = _keywords(f"{_PLAIN[base]}://{user}{at}{first}{slash}{tail}", scheme, asynchronous=asynchronous)
+    plain = f"{_PLAIN[base]}://{user}{at}{first}{slash}{path}{mark}{query}"
+    keywords = _keywords(plain, scheme, asynchronous=asynchronous)
     asyncio_or_not: Any = redis.asyncio if asynchronous else redis
     # Nothing is sent twice: whoever counts twice cannot tell (semantics 3.7). A user may ask for it.
     keywords = {"retry": asyncio_or_not.retry.Retry(NoBackoff(), 0), **keywords, **client_config}
+    check_encoding(keywords.get("encoding", "utf-8"))
     if not mode:
         return Recipe(_checked(scheme, lambda: (asyncio_or_not.Redis(**keywords), [])))
     del keywords["host"]
@@ -74,6 +71,12 @@ def recipe(url: str, client_config: Mapping[str, Any], *, asynchronous: bool) ->
         return found.master_for(service), found.sentinels
 
     return Recipe(_checked(scheme, make))
+
+
+def check_encoding(name: str) -> None:
+    """Names and keys are UTF-8. A custom fetch gets keys as str, and would look for others in another encoding."""
+    if lookup(name).name != "utf-8":
+        raise ConfigurationError(f"client: its encoding is {name}, and kairos needs utf-8")
 
 
 def _keywords(url: str, scheme: str, *, asynchronous: bool) -> dict[str, Any]:
@@ -112,8 +115,8 @@ def _checked(scheme: str, make: Callable[[], tuple[Any, list[Any]]]) -> Callable
         try:
             return make()
         except (TypeError, ValueError, redis.DataError, redis.exceptions.RedisClusterException) as error:
-            if isinstance(error.__context__, OSError):
-                raise
+            if error.__cause__ is not None or isinstance(error.__context__, OSError):
+                raise  # it has tried to connect
             raise ConfigurationError(f"client_config: {type(error).__name__} of {scheme}: {error}") from error
 
     return checked

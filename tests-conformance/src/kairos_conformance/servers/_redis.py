@@ -19,6 +19,7 @@ __all__ = [
     "RedisCluster",
     "RedisSentinel",
     "RedisServer",
+    "redis_binary",
     "redis_cluster",
     "redis_sentinel",
     "redis_server",
@@ -101,13 +102,20 @@ def _command(port: int, *words: object, password: str | None = None, tls: bool =
         return str(reply[1:])
 
 
-def _server(binary: str, *options: object, password: str | None = None, tls: bool = False) -> RedisServer:
+def _server(
+    binary: str,
+    *options: object,
+    password: str | None = None,
+    tls: bool = False,
+    certificate: Path | None = None,
+) -> RedisServer:
+    """``certificate``: with its key beside it, to be used instead of one of its own."""
     folder, port = Process.new_folder(), free_port()
-    certificate = certificate_for(folder) if tls else None
     listen: list[object] = ["--port", port]
     if tls:
-        key = folder / "key.pem"
-        listen = ["--port", 0, "--tls-port", port, "--tls-cert-file", certificate, "--tls-key-file", key]
+        certificate = certificate or certificate_for(folder)
+        listen = ["--port", 0, "--tls-port", port, "--tls-cert-file", certificate]
+        listen += ["--tls-key-file", certificate.with_name("key.pem"), "--tls-ca-cert-file", certificate]
         listen += ["--tls-auth-clients", "no"]
     words = [binary, *listen, "--bind", "127.0.0.1", "--unixsocket", folder / "socket", "--save", ""]
     words += ["--enable-debug-command", "yes"]
@@ -140,23 +148,30 @@ class RedisCluster(Closing):
     @property
     def url(self) -> str:
         """The URL, with all nodes."""
-        return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+        scheme, _, query = self.nodes[0].url.partition("://")
+        hosts = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+        _, mark, query = query.partition("?")
+        return f"{scheme}+cluster://{hosts}{mark}{query}"
 
     def stop(self) -> None:
         for node in self.nodes:
             node.stop()
 
 
-def redis_cluster(binary: str | None = None, *, size: int = 3) -> RedisCluster:
-    """A cluster without replicas, of Valkey unless a binary is named. A node that fails takes only its slots along."""
+def redis_cluster(binary: str | None = None, *, size: int = 3, tls: bool = False) -> RedisCluster:
+    """A cluster without replicas, of Valkey unless a binary is named. A node that fails takes only its slots along.
+    With TLS one certificate serves all nodes.
+    """
     nodes: list[RedisServer] = []
     cluster = RedisCluster(nodes=nodes)
     try:
         for number in range(size):
             bus = free_port()
             options = ["--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", 2000]
-            options += ["--cluster-require-full-coverage", "no"]
-            node = _server(binary or valkey_binary(), *options)
+            options += ["--cluster-require-full-coverage", "no", *(["--tls-cluster", "yes"] if tls else [])]
+            node = _server(
+                binary or valkey_binary(), *options, tls=tls, certificate=nodes[0].certificate if nodes else None
+            )
             nodes.append(node)
             first, end = _SLOTS * number // size, _SLOTS * (number + 1) // size
             node.command("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
