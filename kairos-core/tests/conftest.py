@@ -11,6 +11,7 @@ from hypothesis import settings
 from importlib_metadata import Distribution, EntryPoint, EntryPoints
 
 from kairos import AsyncTimeseries, Timeseries, plugins, registry
+from kairos import installed as installed_module
 from kairos.memory import MemoryBackend, MemoryStore
 from kairos.registry import register
 
@@ -38,6 +39,10 @@ class MadeUp(Distribution):
     @property
     def name(self):
         return self._name
+
+    @property
+    def version(self):
+        return "1.2"
 
     def read_text(self, filename):
         return None
@@ -69,6 +74,7 @@ def installed(monkeypatch):
     for module in (plugins, registry):
         monkeypatch.setattr(module, "entry_points", made.entry_points)
         module._installed.cache_clear()
+    monkeypatch.setattr(installed_module, "entry_points", made.entry_points)
     yield made
     for module in (plugins, registry):
         module._installed.cache_clear()

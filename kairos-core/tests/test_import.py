@@ -22,7 +22,7 @@ LAYERS = [
     {"aggregates"},
     {"config", "grouping", "pipeline"},
     {"memory", "registry"},
-    {"planning"},
+    {"installed", "planning"},
     {"opening", "operations"},
     {"verbs"},
     {"timeseries"},

@@ -1,7 +1,10 @@
-"""``python -m kairos``: what a nightly job needs.
+"""``python -m kairos``: what a nightly job needs, and what is installed.
 
 ``python -m kairos expire URL --type T [--prefix P] [--table T] [--limit N]`` deletes what is past. It needs no interval
 configuration: what is stored says when it expires.
+
+``python -m kairos plugins`` lists the backends and the plugins with read hooks that are installed. It says what is
+broken and why; the exit status is then 1.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from kairos.backend import StoreConfig
 from kairos.config import normal_prefix
 from kairos.errors import KairosError, UnsupportedOperation
 from kairos.flows import run
+from kairos.installed import installed_backends, installed_plugins
 from kairos.kinds import KINDS
 from kairos.plans import Expiry
 from kairos.registry import find_backend
@@ -33,7 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     expire.add_argument("--prefix", default="", help="the prefix of the Timeseries (default: none)")
     expire.add_argument("--table", help="its table_name, if it has one of its own")
     expire.add_argument("--limit", type=_positive, default=10_000, help="cells per transaction (default: %(default)s)")
+    commands.add_parser("plugins", help="list the backends and read hooks that are installed, and what is broken")
     given = parser.parse_args(arguments)
+    if given.command == "plugins":
+        return _plugins()
     try:
         removed = _expire(given.url, given.type, given.prefix, given.table, given.limit)
     except KairosError as error:
@@ -41,6 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     sys.stdout.write(f"expired {removed} cells\n")
     return 0
+
+
+def _plugins() -> int:
+    sections = {"backends": installed_backends(), "plugins with read hooks": installed_plugins()}
+    for title, found in sections.items():
+        lines = [line for one in found for line in one.lines()]
+        sys.stdout.write("\n".join([f"{title}:", *(lines or ["  none"])]) + "\n")
+    return int(any(one.problem for found in sections.values() for one in found))
 
 
 def _positive(text: str) -> int:

@@ -9,42 +9,53 @@ from typing import Any
 
 import pluggy
 from attrs import define, field
-from importlib_metadata import entry_points
+from importlib_metadata import EntryPoint, entry_points
 
 from kairos import hookspecs
 from kairos.errors import ConfigurationError, PluginError
 from kairos.hookspecs import HookContext, hookimpl
 from kairos.values import show
 
-__all__ = ["STAGES", "Plugins"]
+__all__ = ["GROUP", "STAGES", "Plugins", "is_blocked"]
 
 GROUP = "kairos.plugins"
 DISABLE = "KAIROS_DISABLE_PLUGINS"
 STAGES = ("fetch", "process_row", "condense", "join_rows", "collapse", "transform")
 
 
+def is_blocked(name: str) -> bool:
+    """Whether ``KAIROS_DISABLE_PLUGINS`` leaves a plugin out: it holds names with commas between, or ``*``."""
+    return not {name, "*"}.isdisjoint(part.strip() for part in os.environ.get(DISABLE, "").split(","))
+
+
 @cache
 def _installed() -> tuple[tuple[str, Any], ...]:
     """The plugins of the process, (entry point name, plugin), loaded once, sorted by name so that their order does
-    not depend on the order of installation. ``KAIROS_DISABLE_PLUGINS`` blocks: names with commas between, or ``*``.
+    not depend on the order of installation.
     """
-    blocked = {name.strip() for name in os.environ.get(DISABLE, "").split(",")}
     found: dict[str, Any] = {}
     owners: dict[str, str] = {}
     for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
-        if "*" in blocked or point.name in blocked:
+        if is_blocked(point.name):
             continue
-        who = f"{point.value} of {point.dist.name if point.dist else 'an unknown distribution'}"
         if point.name in found:
-            raise PluginError(f"plugin {point.name!r} is there twice: as {owners[point.name]} and as {who}")
-        owners[point.name] = who
-        try:
-            found[point.name] = point.load()
-        except Exception as error:
-            raise PluginError(
-                f"plugin {point.name!r}, {who}, cannot be loaded: {error!r}; {DISABLE}={point.name} leaves it out"
-            ) from error
+            raise PluginError(f"plugin {point.name!r} is there twice: as {owners[point.name]} and as {_who(point)}")
+        owners[point.name] = _who(point)
+        found[point.name] = _load(point)
     return tuple(found.items())
+
+
+def _load(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except Exception as error:
+        raise PluginError(
+            f"plugin {point.name!r}, {_who(point)}, cannot be loaded: {error!r}; {DISABLE}={point.name} leaves it out"
+        ) from error
+
+
+def _who(point: EntryPoint) -> str:
+    return f"{point.value} of {point.dist.name if point.dist else 'an unknown distribution'}"
 
 
 class _Keyword:
@@ -95,6 +106,14 @@ class Plugins:
         made._manager.register(_Keyword(), "keywords of the call")
         made._manager.register(_BuiltIn(), "built-in stages")
         return made
+
+    @classmethod
+    def try_out(cls, point: EntryPoint) -> list[str]:
+        """Load and check one installed plugin by itself; returns the hooks that it has, or raises `PluginError`."""
+        made = cls()
+        made._manager.add_hookspecs(hookspecs)
+        made._register(_load(point), point.name)
+        return [stage for stage in STAGES if getattr(made._manager.hook, stage).get_hookimpls()]
 
     def _register(self, plugin: object, name: str) -> None:
         try:

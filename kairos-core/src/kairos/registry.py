@@ -6,8 +6,9 @@ top-level package of the client's class. A plugin that cannot be loaded hurts on
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -30,6 +31,7 @@ _PACKAGES = {
     "kairos-cassandra": ("cassandra", "cql"),
 }
 _PACKAGE_OF = {name: package for package, names in _PACKAGES.items() for name in names}
+_VERBS = {name for name, found in vars(Backend).items() if name[0] != "_" and inspect.isroutine(getattr(Backend, name))}
 _registered: dict[tuple[str, str], type[Backend]] = {}
 
 
@@ -73,7 +75,31 @@ def _checked(loaded: Any, what: str) -> type[Backend]:
             f"{what} is written for version {loaded.api_version} of the backend contract; "
             f"this kairos-core has version {API_VERSION}"
         )
+    if problems := _problems(loaded):
+        raise BackendNotFound(f"{what} does not follow the contract of kairos.backend.Backend: {'; '.join(problems)}")
     return loaded
+
+
+@cache
+def _problems(loaded: type[Backend]) -> list[str]:
+    """What a class lacks that the core calls: verbs, and parameters of verbs."""
+    missing = sorted(loaded.__abstractmethods__)
+    problems = [f"it has no {', '.join(missing)}"] if missing else []
+    for name in sorted(_VERBS - set(missing)):
+        wanted, found = _signature(getattr(Backend, name)), _signature(getattr(loaded, name))
+        by_position = [p.name for p in wanted.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+        by_keyword = {p.name: p for p in wanted.parameters.values() if p.kind is p.KEYWORD_ONLY}
+        try:
+            found.bind(*by_position, **by_keyword)
+        except TypeError:
+            problems.append(f"{name}{found} is called as {name}{wanted}")
+    return problems
+
+
+def _signature(verb: Callable[..., Any]) -> inspect.Signature:
+    """Its parameters, without their types."""
+    parameters = inspect.signature(verb).parameters.values()
+    return inspect.Signature([parameter.replace(annotation=parameter.empty) for parameter in parameters])
 
 
 def find_backend(target: object) -> tuple[type[Backend], str]:
