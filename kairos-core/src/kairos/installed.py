@@ -86,7 +86,8 @@ def _capabilities(backend: type[Backend]) -> str:
 def _shown(value: object) -> str:
     if not isinstance(value, frozenset):
         return str(value)
-    return "all" if value in (set(Shape), set(Aggregate)) else "+".join(sorted(value)) or "none"
+    everything: list[object] = [frozenset(Shape), frozenset(Aggregate)]
+    return "all" if value in everything else "+".join(sorted(value)) or "none"
 
 
 def _plugin(point: EntryPoint, *, twice: bool) -> Found:
