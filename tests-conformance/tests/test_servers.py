@@ -333,3 +333,25 @@ def test_jars_without_maven(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     with pytest.raises(Missing, match=r"could not fetch thing 1: .*no such artifact"):
         _java.jars("org.example", "thing", "1")
     assert list((tmp_path / "kairos").iterdir()) == []
+
+
+# --- By command -----------------------------------------------------------------------------------------------------
+
+
+def test_a_server_is_started_by_a_command() -> None:
+    command = [sys.executable, "-m", "kairos_conformance.servers", "valkey", 'password="secret"']
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        url = process.stdout.readline().strip()
+        assert urlsplit(url).password == "secret"
+        assert answers(url)
+        process.stdin.close()
+        assert process.wait(30) == 0
+    assert not answers(url)
+
+
+@pytest.mark.parametrize("name", ["Lasting", "nonsense", "json", ""])
+def test_a_command_without_a_server(name: str) -> None:
+    command = [sys.executable, "-m", "kairos_conformance.servers", *filter(None, [name])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("expected one of cassandra, cassandra_ring, ")
