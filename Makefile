@@ -19,7 +19,7 @@ READY := $(VENV)/.ready
 TOOLS_READY := $(TOOLS)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-repository packages test-packages matrix bench lint format lock clean $(DISTRIBUTIONS:%=test-%)
+.PHONY: help demo test test-all test-repository packages test-packages matrix bench lint format lock api clean $(DISTRIBUTIONS:%=test-%)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 18
@@ -70,6 +70,9 @@ lock: $(TOOLS_READY) ## write the locks anew from requirements.txt and tools.txt
 		$(UV) pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
 			--no-header --no-annotate $${list%:*}.txt -o $${list#*:}.lock || exit; \
 	done
+
+api: $(READY) ## write tests/api/ anew, for a release: what changes after it has to be in a changelog
+	$(RUN) tests/public_api.py
 
 clean: ## remove the environment and what the tools left
 	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist
