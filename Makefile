@@ -19,7 +19,7 @@ READY := $(VENV)/.ready
 TOOLS_READY := $(TOOLS)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-repository packages test-packages matrix bench lint format lock api clean $(DISTRIBUTIONS:%=test-%)
+.PHONY: help demo test test-all test-repository packages test-packages matrix bench lint format lock changelog api clean $(DISTRIBUTIONS:%=test-%)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 18
@@ -70,6 +70,9 @@ lock: $(TOOLS_READY) ## write the locks anew from requirements.txt and tools.txt
 		$(UV) pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
 			--no-header --no-annotate $${list%:*}.txt -o $${list#*:}.lock || exit; \
 	done
+
+changelog: $(TOOLS_READY) ## turn the news fragments of DISTRIBUTION into the changelog of VERSION
+	$(TOOLS)/bin/towncrier build --yes --config towncrier.toml --dir $(DISTRIBUTION) --version $(VERSION)
 
 api: $(READY) ## write tests/api/ anew, for a release: what changes after it has to be in a changelog
 	$(RUN) tests/public_api.py
