@@ -255,7 +255,7 @@ class RetentionTests(SuiteBase):
             pytest.skip("native_expiry is not declared; expire() is checked elsewhere")
         if store.harness.stored(kind, store.namespace) is None:
             pytest.skip("this harness cannot say what is stored")
-        ts = store.open(kind, {"i": {"step": 1, "steps": 2}}, clock=time.time)
+        ts = store.open(kind, {"i": {"step": 1, "steps": 5}}, clock=time.time)  # long enough to be seen
         ts.insert("a", 1, intervals=1)
         assert store.harness.stored(kind, store.namespace) == 2
         deadline = time.monotonic() + store.harness.patience

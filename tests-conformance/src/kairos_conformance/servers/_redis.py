@@ -167,7 +167,7 @@ def redis_cluster(binary: str | None = None, *, size: int = 3, tls: bool = False
     try:
         for number in range(size):
             bus = free_port()
-            options = ["--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", 2000]
+            options = ["--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", 15_000]
             options += ["--cluster-require-full-coverage", "no", *(["--tls-cluster", "yes"] if tls else [])]
             node = _server(
                 binary or valkey_binary(), *options, tls=tls, certificate=nodes[0].certificate if nodes else None
