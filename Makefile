@@ -12,7 +12,7 @@ SHELL := /bin/bash
 # What a user's environment sets for other projects must not reach this one.
 unexport PYTHONPATH PYTHONHOME
 
-DISTRIBUTIONS := kairos-core kairos-mongo kairos-redis kairos-sql tests-conformance
+DISTRIBUTIONS := kairos-cassandra kairos-core kairos-mongo kairos-redis kairos-sql tests-conformance
 RUN := $(VENV)/bin/python
 PYTEST = $(RUN) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 READY := $(VENV)/.ready

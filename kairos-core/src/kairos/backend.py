@@ -95,6 +95,11 @@ class Capabilities:
     nothing is refused. It asks where the answer is the same to the last bit: for the count of values of any type, for
     min and max of ints and floats, and for the sum of ints, which may be past 64 bits."""
 
+    max_life: int | None = None
+    """For how many seconds from now a cell can be kept, where it is to expire; None: for any time. More is a
+    `ConfigurationError` if the steps of an interval ask for it, and a ValueError that names the timestamp if its bucket
+    lies too far in the future."""
+
     max_name_bytes: int | None = None
     """The longest name of a series or an interval, in bytes of UTF-8; a longer one is a ValueError."""
 

@@ -82,6 +82,7 @@ class Grouping:
     accept: Callable[[Any], Any]
     write_func: Callable[[Any], Any] | None
     max_name_bytes: int | None
+    max_life: int | None = None
     _grain: int = field(init=False, repr=False)
 
     @_grain.default
@@ -112,6 +113,7 @@ class Grouping:
             seconds = now if timestamp is None else to_seconds(timestamp)
             if seconds // grain != last:
                 targets, last, cells_of = self._targets(seconds, extra), seconds // grain, {}
+                self._check_life(targets, seconds, now)
             if type(name) is not str or name not in cells_of:
                 name = check_name(name, "name", self.max_name_bytes)  # noqa: PLW2901 - a subclass of str becomes a str
             values: Sequence[Any]
@@ -173,6 +175,19 @@ class Grouping:
                     raise InvalidValue(f"intervals: {extra} intervals of {show(name)} leave the years 1 to 9999")
                 found.append((name, further, None if fine is None else fine.bucket(step.start(further))))
         return found
+
+    def _check_life(self, targets: Iterable[tuple[str, int, int | None]], seconds: int, now: int) -> None:
+        """Refuse a point that would have to be kept for longer than the backend can."""
+        if (longest := self.max_life) is None:
+            return
+        for name, bucket, _ in targets:
+            interval = self.intervals[name]
+            end = interval.expires_at(bucket)
+            if interval.steps is not None and (end is None or end - now > longest):
+                raise InvalidValue(
+                    f"timestamp {seconds}: what it adds to interval {show(name)} would be kept for longer than the "
+                    f"{longest} seconds for which this backend can keep what expires"
+                )
 
     def _cells(self, gathered: Mapping[tuple[str, str, int, int | None], list[Any]], now: int) -> Iterator[Cell]:
         cutoffs = {name: interval.cutoff(now) for name, interval in self.intervals.items()}

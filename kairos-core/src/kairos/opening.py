@@ -11,8 +11,10 @@ from kairos.errors import ConfigurationError, InvalidValue
 from kairos.flows import Awaiting, Blocking
 from kairos.grouping import Grouping, acceptor
 from kairos.planning import Planner
+from kairos.plans import Interval
 from kairos.plugins import Plugins
 from kairos.registry import find_backend
+from kairos.steps import DAY
 from kairos.values import check_name, show
 
 __all__ = ["open_planner"]
@@ -57,12 +59,26 @@ def open_planner(
             check_name(name, "interval", limits.max_name_bytes)
         except InvalidValue as error:
             raise ConfigurationError(f"intervals: {error}") from None
+    _check_lives(config.intervals.values(), limits.max_life, found.__name__)
     grouping = Grouping(
         kind=config.kind,
         intervals=config.intervals,
         accept=acceptor(config.kind, backend.value_type, value_type, float_counts=limits.float_counts),
         write_func=config.write_func,
         max_name_bytes=limits.max_name_bytes,
+        max_life=limits.max_life,
     )
     colour = Awaiting(in_thread=backend.blocking) if asynchronous else Blocking()
     return Planner(config=config, backend=backend, scheme=scheme, plugins=hooks, grouping=grouping, colour=colour)
+
+
+def _check_lives(intervals: Iterable[Interval], longest: int | None, backend: str) -> None:
+    """Refuse an interval that keeps its data for longer than the backend can."""
+    for interval in intervals:
+        life = interval.expires_at(interval.step.bucket(0))
+        if longest is not None and interval.steps is not None and (life is None or life > longest):
+            kept = "thousands of years" if life is None else f"{life / DAY:.0f} days"
+            raise ConfigurationError(
+                f"intervals[{interval.name!r}].steps: {interval.steps} are {kept}; {backend} keeps what expires for "
+                f"{longest / DAY:.0f} days at most, and what has no steps for ever"
+            )
