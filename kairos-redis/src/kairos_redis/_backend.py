@@ -31,6 +31,8 @@ _MANY = {Shape.LIST, Shape.COUNTERS, Shape.SET}
 # How many buckets one wave of requests reads of a name, and how many keys of all names at most.
 _BUCKETS = 10_000
 _KEYS = 100_000
+# After how many cells the event loop gets a turn.
+_TURN = 1_000
 # How many words of scripts, and how many short commands, go into one pipeline.
 _WORDS = 50_000
 _COMMANDS = 5_000
@@ -136,7 +138,9 @@ class RedisBackend(Backend):
             while some := list(islice(ids, _KEYS)):
                 keys = [data_key(directories[name], index, bucket, fine) for name, bucket, fine in some]
                 replies = yield from get(keys)
-                for (name, bucket, fine), key, reply in zip(some, keys, replies, strict=True):
+                for number, ((name, bucket, fine), key, reply) in enumerate(zip(some, keys, replies, strict=True)):
+                    if number % _TURN == 0:
+                        yield
                     if reply is not None and reply not in _EMPTY:
                         rows[name].setdefault(bucket, {})[fine] = self._decoded(key, reply)
         return rows
