@@ -181,6 +181,10 @@ def test_bulk_insert_joins_an_asynchronous_pipeline(server) -> None:
             assert await ts.get(["a", "b"], "hour", timestamp=T0) == {T0: 3}
             with pytest.raises(InvalidValue, match="another class"):
                 await ts.bulk_insert([("a", 1, T0)], pipeline=redis.Redis(port=server.port).pipeline())
+            await pipe.watch("key")
+            with pytest.raises(InvalidValue, match="watching"):
+                await ts.bulk_insert([("a", 1, T0)], pipeline=pipe)
+            await pipe.reset()
 
     asyncio.run(main())
 
@@ -198,6 +202,25 @@ def test_bulk_insert_joins_the_pipeline_of_a_cluster() -> None:
             ts.bulk_insert([("a", 1, T0)], pipeline=client.pipeline(transaction=True))
         ts.delete_all()
         assert ts.list() == []
+
+
+def test_bulk_insert_joins_the_asynchronous_pipeline_of_a_cluster() -> None:
+    cluster = CLUSTER.demand()
+
+    async def main() -> None:
+        async with redis.asyncio.RedisCluster("127.0.0.1", cluster.nodes[0].port) as client:
+            ts = AsyncTimeseries(client, type="count", intervals=BOTH, prefix="async pipelines")
+            names = [f"n{number}" for number in range(20)]
+            pipe = client.pipeline()
+            await ts.bulk_insert([(name, 1, T0) for name in names], pipeline=pipe)
+            await pipe.execute()
+            assert await ts.list() == sorted(names)
+            with pytest.raises(InvalidValue, match="hash slot"):
+                await ts.bulk_insert([("a", 1, T0)], pipeline=client.pipeline(transaction=True))
+            await ts.delete_all()
+            assert await ts.list() == []
+
+    asyncio.run(main())
 
 
 def test_errors_of_a_pipeline_are_the_callers(client) -> None:

@@ -57,6 +57,33 @@ def test_a_name_is_no_pattern(client) -> None:
     assert [ts.get(name, "minute", timestamp=T0)[T0] for name in names[7:]] == list(range(7, len(names)))
 
 
+@pytest.mark.parametrize("kind", ["count", "gauge", "histogram", "series", "set"])
+def test_an_acl_need_not_allow_more_than_the_docs_say(server, client, kind) -> None:
+    cells = {
+        "count": "get set incrby",
+        "gauge": "get set",
+        "histogram": "hgetall hincrby",
+        "series": "lrange rpush",
+        "set": "smembers sadd",
+    }
+    sorted_sets = "zadd zcard zrange zrangebyscore zrem zremrangebyscore zrevrangebyscore zscore"
+    commands = f"evalsha eval expireat persist exists type unlink time {sorted_sets} {cells[kind]}".split()
+    client.acl_setuser(
+        "user", enabled=True, passwords="+word", keys=["shop:*"], commands=[f"+{one}" for one in commands]
+    )
+    with redis.Redis(port=server.port, username="user", password="word") as theirs:
+        ts = Timeseries(theirs, type=kind, prefix="shop", intervals=BOTH)
+        ts.bulk_insert([("a", 1, T0), ("b", 1, T0)])
+        assert ts.list() == ["a", "b"]
+        assert ts.get("a", "hour", timestamp=T0) == ts.get("a", "minute", timestamp=T0)
+        assert set(ts.properties("a")) == {"hour", "minute"}
+        assert ts.delete("a") == 2
+        ts.delete_all()
+        assert client.dbsize() == 0
+        with pytest.raises(kairos.BackendError, match=r"(?i)permissions"):
+            Timeseries(theirs, type=kind, prefix="other", intervals=BOTH).insert("a", 1)
+
+
 def test_the_server_expires_data_and_index(client) -> None:
     ts = Timeseries(
         client,
