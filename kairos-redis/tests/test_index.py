@@ -68,9 +68,8 @@ def test_an_acl_need_not_allow_more_than_the_docs_say(server, client, kind) -> N
     }
     sorted_sets = "zadd zcard zrange zrangebyscore zrem zremrangebyscore zrevrangebyscore zscore"
     commands = f"evalsha eval expireat persist exists type unlink time {sorted_sets} {cells[kind]}".split()
-    client.acl_setuser(
-        "user", enabled=True, passwords="+word", keys=["shop:*"], commands=[f"+{one}" for one in commands]
-    )
+    rules = ["on", ">word", "~shop:*", *(f"+{command}" for command in commands)]
+    client.execute_command("ACL", "SETUSER", "user", *rules)
     with redis.Redis(port=server.port, username="user", password="word") as theirs:
         ts = Timeseries(theirs, type=kind, prefix="shop", intervals=BOTH)
         ts.bulk_insert([("a", 1, T0), ("b", 1, T0)])
