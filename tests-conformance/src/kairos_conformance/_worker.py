@@ -74,8 +74,9 @@ def fork(told: dict[str, Any]) -> None:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        # The loop of the parent is not the child's: a loop that is left by a fork shares its selector.
-        worker.runner = asyncio.Runner()
+        # The loop of the parent is not the child's: a loop that is left by a fork shares its selector. It must not be
+        # collected either, since closing it would take what wakes the parent's loop out of that selector.
+        left, worker.runner = worker.runner, asyncio.Runner()  # noqa: F841
         os.write(writer, str(insert_and_read()).encode())
         worker.close()
         os._exit(0)
