@@ -113,6 +113,30 @@ def test_names_of_intervals_are_held_to_the_limit_of_the_backend():
             series.get(["a", "éée"], "four")
 
 
+def test_what_expires_is_held_to_the_limit_of_the_backend():
+    class Forgetful(MemoryBackend):
+        capabilities = Capabilities(max_life=10 * 86_400)
+
+    with register(Forgetful, schemes=["forgetful"]):
+        for steps in (11, 10**12):
+            with pytest.raises(
+                ConfigurationError, match=rf"^intervals\['d'\]\.steps: {steps} are .* for 10 days at most"
+            ):
+                make({"d": {"step": "daily", "steps": steps}}, "forgetful://")
+        series = make(
+            {"d": {"step": "daily", "steps": 10}, "all": {"step": "1h"}}, "forgetful://", clock=lambda: 86_400
+        )
+        series.insert("a", 1, timestamp=86_400 + 5)
+        with pytest.raises(
+            ValueError, match=r"^timestamp 172801: what it adds to interval 'd' .* than the 864000 seconds"
+        ):
+            series.insert("a", 1, timestamp=2 * 86_400 + 1)
+        with pytest.raises(ValueError, match=r"^timestamp 86405: "):
+            series.insert("a", 1, timestamp=86_400 + 5, intervals=1)
+        assert series.list() == ["a"]
+        assert make({"all": {"step": "1h"}}, "forgetful://").insert("a", 1, timestamp=10**11).cells == 1
+
+
 @pytest.mark.parametrize("type", ["", "Series", "list", "counter", None, 5, [], {}, b"count", int])
 def test_an_unknown_type_names_the_known_ones(type):
     with pytest.raises(ConfigurationError) as caught:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import kairos
 from kairos import Written
 from kairos_conformance._base import SuiteBase
 from kairos_conformance._samples import EMPTY, T0, at, every_kind, holding
@@ -93,6 +94,34 @@ class RetentionTests(SuiteBase):
         store.clock.now = start + 2 * step
         assert ts.get("a", "i", timestamp=start) == {}
         assert list(ts.iterate("a", "i")) == []
+
+    @every_kind
+    def test_what_cannot_be_kept_for_so_long_is_refused(self, store: Store, kind: str) -> None:
+        """Data that is to expire may lie in any future, unless the store keeps it for a limited time: then an interval
+        that asks for more is a ConfigurationError, and a timestamp too far in the future a ValueError that names it,
+        before anything is written (semantics 1.5; capability ``max_life``).
+
+        Look at: ``expires_at`` that the store takes for something else, and what ``capabilities`` declares for a kind.
+        """
+        now = int(store.clock.now)
+        ts = store.open(kind, {"i": {"step": "1d", "steps": 10}})
+        limit = ts.capabilities.max_life
+        days = 40 * 365 if limit is None else limit // 86_400
+        future = now + 86_400 * (days + 1)
+        if limit is None:
+            assert store.open(kind, {"i": {"step": "1d", "steps": days}}).list() == []
+            ts.insert("a", 1, timestamp=future)
+            assert ts.get("a", "i", timestamp=future) == {future - future % 86_400: holding(kind, 1)}
+            return
+        for steps in (days + 1, 10**9):
+            with pytest.raises(kairos.ConfigurationError, match=r"^intervals\['i'\]\.steps: "):
+                store.open(kind, {"i": {"step": "1d", "steps": steps}})
+        store.open(kind, {"i": {"step": "1d", "steps": days}, "all": {"step": "1d"}}).insert("a", 1, timestamp=now)
+        with pytest.raises(ValueError, match=f"timestamp {future}"):
+            ts.bulk_insert([("b", 1, now), ("b", 1, future)])
+        assert ts.list() == ["a"]
+        ts.insert("b", 1, timestamp=now + 86_400 * (days - 11))
+        store.open(kind, {"all": {"step": "1d"}}).insert("c", 1, timestamp=future)
 
     def test_the_configuration_of_the_reader_decides(self, store: Store) -> None:
         """What is visible is decided by the configuration of whoever reads, not by that of the writer (semantics 1.5).
