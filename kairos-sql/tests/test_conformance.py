@@ -1,7 +1,9 @@
-"""The conformance suite on SQLite: a file and a database in memory by URL, and engines of the user's."""
+"""The conformance suite on each database: by URL, and by engines of the user's."""
 
+import os
 import sqlite3
 from contextlib import closing, contextmanager
+from functools import cached_property
 
 import pytest
 import sqlalchemy as sa
@@ -9,6 +11,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from kairos_conformance import BackendSuite, Colour, Harness, UrlHarness
+from kairos_conformance.servers import Lasting, ServerHarness, mariadb, postgresql
 
 
 def _rows(connection, table, name, interval, *span):
@@ -134,3 +137,78 @@ class TestEngine(BackendSuite):
     @classmethod
     def file(cls, tmp_path_factory):
         cls.harness = EngineHarness(tmp_path_factory.mktemp("engine") / "conformance.db")
+
+
+# --- Servers --------------------------------------------------------------------------------------------------------
+
+POSTGRESQL = Lasting(postgresql)
+MARIADB = Lasting(mariadb)
+FOREIGN = f"kairos_foreign_{os.getpid()}"
+
+
+class DatabaseHarness(ServerHarness):
+    """A server, found by URL. ``driver`` is that of the tests themselves."""
+
+    def __init__(self, server, environment, driver, unreachable, **attributes):
+        super().__init__(server, environment, fetch=FETCH, unreachable=unreachable, **attributes)
+        self.driver = driver
+
+    @cached_property
+    def engine(self):
+        """A way past kairos."""
+        url = sa.make_url(self.url)
+        return sa.create_engine(url.set(drivername=f"{url.get_backend_name()}+{self.driver}"), poolclass=NullPool)
+
+    @contextmanager
+    def plant(self):
+        foreign = sa.Table(FOREIGN, sa.MetaData(), sa.Column("name", sa.String(9), primary_key=True))
+        foreign.metadata.create_all(self.engine)
+        with self.engine.begin() as connection:
+            connection.execute(foreign.delete())
+            connection.execute(foreign.insert().values(name="a"))
+
+        def whole():
+            with self.engine.connect() as connection:
+                return connection.scalars(sa.select(foreign.c.name)).all() == ["a"]
+
+        yield whole
+
+    def stored(self, kind, prefix):
+        found = 0
+        with self.engine.connect() as connection:
+            for name in sa.inspect(connection).get_table_names(schema=self.options.get("schema")):
+                if name.startswith(f"kairos_{kind}"):
+                    table = sa.Table(name, sa.MetaData(), schema=self.options.get("schema"), autoload_with=connection)
+                    c = table.c
+                    mine = sa.cast(c.prefix, sa.LargeBinary) == prefix.encode()
+                    cells = sa.select(c.name, c.interval, c.i_time, c.r_time).where(mine).distinct()
+                    found += connection.scalar(sa.select(sa.func.count()).select_from(cells.subquery()))
+        return found
+
+
+class PostgreSQLHarness(DatabaseHarness):
+    """PostgreSQL by URL."""
+
+    def __init__(self, **attributes):
+        unreachable = "postgresql://ann:hunter2@127.0.0.1:1/kairos"
+        super().__init__(POSTGRESQL, "KAIROS_TEST_POSTGRESQL_URL", "psycopg", unreachable, **attributes)
+
+
+class MariaDBHarness(DatabaseHarness):
+    """MariaDB by URL, or a MySQL that is given."""
+
+    def __init__(self, **attributes):
+        unreachable = "mariadb://ann:hunter2@127.0.0.1:1/kairos"
+        super().__init__(MARIADB, "KAIROS_TEST_MARIADB_URL", "pymysql", unreachable, **attributes)
+
+
+class TestPostgreSQL(BackendSuite):
+    """PostgreSQL by URL, in both colours by psycopg."""
+
+    harness = PostgreSQLHarness()
+
+
+class TestMariaDB(BackendSuite):
+    """MariaDB by URL, blocking by PyMySQL and asynchronous by asyncmy."""
+
+    harness = MariaDBHarness()

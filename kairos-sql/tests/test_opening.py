@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import warnings
-from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -263,9 +262,9 @@ def test_an_engine_that_commits_each_statement(path, how):
 
 
 def test_a_database_that_is_not_served():
-    module = SimpleNamespace(paramstyle="format", __version__="1.0", version_info=(1, 0), Error=Exception)
-    engine = sa.create_engine("mysql+pymysql://", module=module)
-    with pytest.raises(ConfigurationError, match="kairos-sql serves sqlite; not mysql"):
+    engine = sa.create_engine("sqlite://")
+    engine.dialect.name = "nonsense"
+    with pytest.raises(ConfigurationError, match="kairos-sql serves mariadb, mysql, postgresql, sqlite; not nonsense"):
         Timeseries(engine, intervals=MINUTE)
 
 

@@ -56,10 +56,9 @@ def test_a_read_is_a_range_of_the_key_in_its_order(kind, names, coarse):
 @pytest.mark.parametrize("cut", [(True,), (False,), (True, False, True)])
 def test_names_are_found_from_one_to_the_next(kind, cut):
     sql = statements(kind)
-    names = sql.names(cut)
+    names = sql.names(cut, 500)
     steps = assert_by_key(sql, names.sql, ["x"] * len(names.names))
-    assert sum(step.endswith("(prefix=?)") for step in steps) == 1
-    assert sum(step.endswith("(prefix=? AND name>?)") for step in steps) == 1
+    assert sum(step.endswith("(prefix=? AND name>?)") for step in steps) == 2
     assert sum(step.endswith("AND name=? AND interval=? AND i_time>?)") for step in steps) == sum(cut)
     assert len(steps) == 2 + len(cut)
 
@@ -105,12 +104,22 @@ def _columns(kind):
     return {"histogram": 3, "count": 3}.get(kind, 2)
 
 
-@pytest.mark.parametrize(("rows", "sizes"), [(1, [1]), (49, [49]), (50, [1]), (51, [1, 1]), (120, [2, 20])])
-def test_many_rows_are_written_by_statements_that_hold_fifty(rows, sizes):
+@pytest.mark.parametrize(
+    ("rows", "groups"),
+    [(1, [(1, 1)]), (3, [(1, 2), (1, 1)]), (64, [(1, 64)]), (150, [(2, 64), (1, 16), (1, 4), (1, 2)])],
+)
+def test_many_rows_are_written_by_few_statements(rows, groups):
+    """One with 64 rows as often as it fits, then each with half as many."""
     found = list(statements("gauge").write([("p", "a", "minute", row, -1, 0.5, None) for row in range(rows)]))
-    assert [len(parameters) for _, parameters in found] == sizes
+    assert [(len(parameters), len(parameters[0]) // 7) for _, parameters in found] == groups
     buckets = [value for _, parameters in found for row in parameters for value in row[3::7]]
     assert buckets == list(range(rows))
+
+
+def test_the_rows_of_a_list_are_numbered_one_by_one():
+    """On SQLite, where the number of one depends on those before it."""
+    ((_, parameters),) = statements("series").write([("p", "a", "minute", 1, -1, 0.5, None)] * 100)
+    assert len(parameters) == 100
 
 
 def test_nothing_is_sent_for_nothing():

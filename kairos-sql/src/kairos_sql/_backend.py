@@ -7,8 +7,9 @@ where SQLAlchemy awaits the driver for it.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar, Self, TypeVar
 
 import sqlalchemy as sa
@@ -19,11 +20,11 @@ from kairos.backend import Backend, Capabilities, Flow, Shape, StoreConfig
 from kairos.errors import ConfigurationError
 from kairos.plans import Batch, Bounds, Cutoffs, Expiry, Query, Rows, Selector
 from kairos.values import ValueType, show
-from kairos_sql._config import make_options
+from kairos_sql._config import check_lengths, make_options
 from kairos_sql._dialects import dialect_of
 from kairos_sql._engines import AnyEngine, check_engine, check_file, in_memory, open_engine, sync_engine, where
-from kairos_sql._errors import refusing, translated, unknown_outcome
-from kairos_sql._expiry import expire
+from kairos_sql._errors import Attempts, refusing, translated, unknown_outcome
+from kairos_sql._expiry import Progress, expire
 from kairos_sql._fetch import called
 from kairos_sql._inspect import prepare, table_exists
 from kairos_sql._rows import decoder, encoder
@@ -49,7 +50,11 @@ class SQLBackend(Backend):
 
     def __init__(self, engine: AnyEngine, config: StoreConfig, *, asynchronous: bool, owned: bool) -> None:
         options = make_options(config.options)
-        stored = stored_type(config.value_type, string_length=options.string_length, text_length=options.text_length)
+        dialect = sync_engine(engine).dialect
+        self._own = dialect_of(dialect.name)
+        check_lengths(options, self._own.key_bytes)
+        named = stored_type(config.value_type, string_length=options.string_length, text_length=options.text_length)
+        stored = named.on(dialect)
         if len(config.prefix.encode()) > options.string_length:
             raise ConfigurationError(f"prefix: {show(config.prefix)} is longer than {options.string_length} bytes")
         self._engine = engine
@@ -60,8 +65,6 @@ class SQLBackend(Backend):
         self._expired_to = ""
         self._inherited: object = None
         self._memory = in_memory(sync_engine(engine).url)
-        dialect = sync_engine(engine).dialect
-        self._own = dialect_of(dialect.name)
         layout = make_layout(
             type=config.type,
             shape=config.shape,
@@ -75,13 +78,8 @@ class SQLBackend(Backend):
             stored.column.compile(dialect=dialect)
         except exc.CompileError as error:
             raise ConfigurationError(f"value_type: {dialect.name} has no such type: {error}") from error
-        column = stored.column.dialect_impl(dialect)
-        self._encode = encoder(layout, config.prefix, column.bind_processor(dialect))
-        self._decode = decoder(
-            layout,
-            None if config.shape is Shape.COUNTER else column.result_processor(dialect, None),
-            halves=self._own.sums == "halves",
-        )
+        self._encode = encoder(layout, config.prefix, dialect)
+        self._decode = decoder(layout, dialect, halves=self._own.sums == "halves")
         self.value_type = stored.values
         self.capabilities = Capabilities(
             atomic_batch=True,
@@ -117,17 +115,35 @@ class SQLBackend(Backend):
             call = self._call(work)
             found: T = yield call if self._own.cancellable else _to_its_end(call)
             return found
-        with self._translated(), self._engine.connect() as connection:
-            return work(connection)
+        attempts = Attempts(self._own)
+        with self._translated():
+            while True:
+                try:
+                    with self._engine.connect() as connection:
+                        return work(connection)
+                except exc.DBAPIError as error:
+                    pause = attempts.pause(error)
+                    if pause is None:
+                        raise
+                time.sleep(pause)
 
     def _translated(self) -> AbstractContextManager[None]:
-        return translated(self._own, self._sql.dialect.loaded_dbapi.Error, self._where)
+        counts = self._sql.layout.shape in {Shape.COUNTER, Shape.COUNTERS}
+        return translated(self._own, self._sql.dialect, self._where, counts=counts)
 
     async def _call(self, work: Callable[[sa.Connection], T]) -> T:
-        with self._translated():
-            async with self._engine.connect() as connection:
-                found: T = await connection.run_sync(work)
-                return found
+        attempts = Attempts(self._own)
+        with self._translated(), cancelled():
+            while True:
+                try:
+                    async with self._engine.connect() as connection:
+                        found: T = await connection.run_sync(work)
+                        return found
+                except exc.DBAPIError as error:
+                    pause = attempts.pause(error)
+                    if pause is None:
+                        raise
+                await asyncio.sleep(pause)
 
     def _commit(self, connection: sa.Connection) -> None:
         with unknown_outcome(self._where):
@@ -136,14 +152,17 @@ class SQLBackend(Backend):
     def prepare(self, *, writing: bool) -> Flow[bool]:
         create = self._config.create
         return self._flow(
-            lambda connection: prepare(connection, self._sql.layout, writing=writing, create=create, where=self._where)
+            lambda connection: prepare(
+                connection, self._sql.layout, self._own, writing=writing, create=create, where=self._where
+            )
         )
 
     # --- Writing ----------------------------------------------------------------------------------------------------
 
     def write(self, batch: Batch) -> Flow[None]:
+        # In the order of the key, like all other writers, so that none waits for another that waits for it.
         statements: list[tuple[str, Any]] = []
-        for cells in _slices(batch.cells, _TURN):
+        for cells in _slices(sorted(batch.cells), _TURN):
             statements += self._sql.write(self._encode(cells))
             yield
 
@@ -165,7 +184,7 @@ class SQLBackend(Backend):
         found: Rows = {}
         for names in _slices(query.names, _NAMES):
             values = {"interval": query.interval.name, "first": query.first, "last": query.last}
-            values |= {f"name_{index}": name for index, name in enumerate(names)}
+            values |= _named(names)
             statement = self._sql.read(len(names), coarse=coarse, aggregates=query.aggregates)
             records = self._rows(connection, statement, values)
             found |= self._decode(records, names, coarse=coarse, aggregates=query.aggregates)
@@ -202,10 +221,18 @@ class SQLBackend(Backend):
     def names(self, cutoffs: Cutoffs, options: Any = None) -> Flow[Sequence[str]]:  # noqa: ARG002 - no options
         if not cutoffs:
             return self._flow(lambda _: [])
-        statement = self._sql.names(tuple(cutoff is not None for cutoff in cutoffs.values()))
-        return self._flow(
-            lambda connection: [name for (name,) in self._rows(connection, statement, _intervals(cutoffs))]
-        )
+        return self._flow(lambda connection: self._names(connection, cutoffs))
+
+    def _names(self, connection: sa.Connection, cutoffs: Cutoffs) -> list[str]:
+        statement = self._sql.names(tuple(cutoff is not None for cutoff in cutoffs.values()), _NAMES)
+        values = _intervals(cutoffs) | {"after": ""}
+        found: list[str] = []
+        while page := list(self._rows(connection, statement, values)):
+            found += [self._sql.load_name(name) for name, visible in page if visible]
+            if len(page) < _NAMES:
+                break
+            values["after"] = page[-1][0]
+        return found
 
     def bounds(
         self,
@@ -219,9 +246,9 @@ class SQLBackend(Backend):
         cut = tuple(cutoff is not None for cutoff in cutoffs.values())
         found: Bounds = {}
         for some in _slices(names, max(1, _LOOKS // max(1, len(cutoffs)))):
-            values = _intervals(cutoffs) | {f"name_{index}": name for index, name in enumerate(some)}
+            values = _intervals(cutoffs) | _named(some)
             for name, *ends in self._rows(connection, self._sql.bounds(len(some), cut), values):
-                found[name] = {
+                found[self._sql.load_name(name)] = {
                     interval: (first, last)
                     for interval, first, last in zip(cutoffs, ends[::2], ends[1::2], strict=True)
                     if first is not None
@@ -240,7 +267,8 @@ class SQLBackend(Backend):
         removed = 0
         if selector.name is not None:
             conditions.append(c.name == selector.name)
-            connection.execute(self._own.lock(table))
+            if self._own.lock is not None:
+                connection.execute(self._own.lock(table))
             for interval, cutoff in selector.cutoffs.items():
                 if selector.spans is None or interval in selector.spans:
                     span = [] if selector.spans is None else _within(c.i_time, selector.spans[interval])
@@ -259,11 +287,18 @@ class SQLBackend(Backend):
         def work(connection: sa.Connection) -> int:
             if not table_exists(connection, self._sql.layout.table):
                 return 0
-            removed, self._expired_to = expire(
-                connection, self._sql, self._config.prefix, expiry, start=self._expired_to, commit=self._commit
+            self._expired_to = expire(
+                connection,
+                self._sql,
+                self._config.prefix,
+                expiry,
+                progress,
+                start=self._expired_to,
+                commit=self._commit,
             )
-            return removed
+            return progress.removed
 
+        progress = Progress()  # it goes on where a transaction that is begun again has stopped
         return self._flow(work)
 
     # --- Life -------------------------------------------------------------------------------------------------------
@@ -280,6 +315,18 @@ class SQLBackend(Backend):
             engine = sync_engine(self._engine)
             self._inherited = engine.pool
             engine.dispose(close=False)
+
+
+@contextmanager
+def cancelled() -> Iterator[None]:
+    """A driver that was cancelled may come out of it with another error."""
+    try:
+        yield
+    except Exception as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError from error
+        raise
 
 
 async def _to_its_end(call: Coroutine[Any, Any, T]) -> T:
@@ -300,8 +347,8 @@ async def _to_its_end(call: Coroutine[Any, Any, T]) -> T:
     return task.result()
 
 
-def _slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
+def _named(names: Sequence[str]) -> dict[str, Any]:
+    return {f"name_{index}": name for index, name in enumerate(names)}
 
 
 def _intervals(cutoffs: Cutoffs) -> dict[str, Any]:
@@ -309,6 +356,10 @@ def _intervals(cutoffs: Cutoffs) -> dict[str, Any]:
     for index, (interval, cutoff) in enumerate(cutoffs.items()):
         found |= {f"interval_{index}": interval, f"cutoff_{index}": cutoff}
     return found
+
+
+def _slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _within(column: sa.ColumnElement[int], span: tuple[int | None, int | None]) -> list[sa.ColumnElement[bool]]:

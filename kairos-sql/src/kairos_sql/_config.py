@@ -11,7 +11,7 @@ from kairos.config import Positive, structure
 from kairos.errors import ConfigurationError
 from kairos.values import show
 
-__all__ = ["STRING_LENGTH", "TEXT_LENGTH", "SQLOptions", "make_options"]
+__all__ = ["STRING_LENGTH", "TEXT_LENGTH", "SQLOptions", "check_lengths", "make_options"]
 
 STRING_LENGTH = Positive(255)
 TEXT_LENGTH = Positive(32 * 1024)
@@ -30,6 +30,15 @@ class SQLOptions:
     string_length: Positive = STRING_LENGTH
     text_length: Positive = TEXT_LENGTH
     schema: str | None = None
+
+
+def check_lengths(options: SQLOptions, key_bytes: int | None) -> None:
+    """Refuse names that would not fit the key of the table: three texts, two times and a number or a digest."""
+    longest = None if key_bytes is None else (key_bytes - 48) // 3
+    if longest is not None and options.string_length > longest:
+        raise ConfigurationError(
+            f"string_length: {options.string_length} is too long for a key of this database; it takes {longest}"
+        )
 
 
 def make_options(given: Mapping[str, Any]) -> SQLOptions:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from attrs import frozen
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from kairos.errors import ConfigurationError
+from kairos_sql._verdicts import Verdict, mysql_verdict, postgresql_verdict, sqlite_verdict
 
 __all__ = ["DIALECTS", "Dialect", "Updates", "dialect_of"]
 
@@ -22,29 +22,39 @@ Updates = Callable[[Any], Mapping[str, Any]]
 class Dialect:
     """How one database does it.
 
-    ``upsert`` makes an INSERT that updates the row with the same key, ``sequence`` the expression for the ``seq`` of a
-    new row (None: the column numbers itself). ``lock`` is a statement that makes a transaction which reads before it
-    writes the only writer. ``unavailable`` and ``overflow`` tell from a driver's error whether the database cannot be
-    reached, and whether a number has left its 64 bits. ``asynchronous`` is the driver for a URL that names none;
-    ``cancellable`` tells whether it ends what it does when the task that waits for it is cancelled. ``sums`` is how
-    ints add up exactly: by SUM, where that is a NUMERIC, or in halves of 32 bits, where it would overflow.
+    ``upsert`` makes an INSERT that updates the row with the same key. ``sequence`` is the expression for the ``seq`` of
+    a new row (None: the column numbers itself); with ``apart`` it depends on the rows that are there, so that each new
+    row needs a statement to itself. ``lock`` is a statement that makes a transaction which reads before it writes the
+    only writer, where that is how the database keeps writers apart. ``judge`` tells what a driver's error means,
+    ``unfit`` what is wrong with a database as it is set up. ``drivers`` are those of a URL that names none, the
+    blocking and the asynchronous one; ``cancellable`` tells whether the latter ends what it does when the task that
+    waits for it is cancelled. ``key_bytes`` is how long a key may be, ``extra`` what to install. ``sums`` is how ints
+    add up exactly: by SUM, where that is a NUMERIC, or in halves of 32 bits, where it would overflow.
     """
 
     upsert: Callable[[sa.Table, Updates], sa.Insert]
     sequence: Callable[[sa.Table, Mapping[str, Any]], sa.ColumnElement[Any]] | None
-    lock: Callable[[sa.Table], sa.Delete]
-    unavailable: Callable[[BaseException], bool]
-    overflow: Callable[[BaseException], bool]
-    asynchronous: str
-    cancellable: bool
-    sums: Literal["numeric", "halves"]
+    apart: bool = False
+    lock: Callable[[sa.Table], sa.Delete] | None = None
+    judge: Callable[[BaseException], Verdict]
+    unfit: Callable[[sa.Connection], str | None] = lambda _: None
+    drivers: tuple[str, str]
+    cancellable: bool = True
+    key_bytes: int | None = None
+    extra: str
+    sums: Literal["numeric", "halves"] = "numeric"
 
 
-def _sqlite_upsert(table: sa.Table, updates: Updates) -> sa.Insert:
-    insert = sqlite.insert(table)
-    return insert.on_conflict_do_update(
+def _on_conflict(insert: Any, table: sa.Table, updates: Updates) -> sa.Insert:
+    found: sa.Insert = insert.on_conflict_do_update(
         index_elements=list(table.primary_key.columns), set_=dict(updates(insert.excluded))
     )
+    return found
+
+
+def _mysql_upsert(table: sa.Table, updates: Updates) -> sa.Insert:
+    insert = mysql.insert(table)
+    return insert.on_duplicate_key_update(dict(updates(insert.inserted)))
 
 
 def _sqlite_sequence(table: sa.Table, row: Mapping[str, Any]) -> sa.ColumnElement[Any]:
@@ -54,24 +64,51 @@ def _sqlite_sequence(table: sa.Table, row: Mapping[str, Any]) -> sa.ColumnElemen
     return sa.func.coalesce(last.scalar_subquery() + sa.literal_column("1"), sa.literal_column("0"))
 
 
-def _sqlite_code(error: BaseException) -> int:
-    code = getattr(error, "sqlite_errorcode", 0)  # the driver's own errors have none
-    assert isinstance(code, int)
-    return code
+def _mysql_sequence(*_: object) -> sa.ColumnElement[Any]:
+    """The server's own counter. AUTO_INCREMENT would need an index more, which would hold the whole key again. It has
+    64 bits without a sign, of which the highest comes from the number of the server.
+    """
+    return sa.literal_column(f"(uuid_short() & {2**63 - 1})")
 
 
-_SQLITE_UNAVAILABLE = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN})
+def _mysql_unfit(connection: sa.Connection) -> str | None:
+    mode = str(connection.exec_driver_sql("SELECT @@sql_mode").scalar())
+    if "STRICT_ALL_TABLES" in mode or "STRICT_TRANS_TABLES" in mode:
+        return None
+    return "its sql_mode is not strict, so it would cut and round values in silence; add STRICT_ALL_TABLES to it"
+
+
+_MYSQL = Dialect(
+    upsert=_mysql_upsert,
+    sequence=_mysql_sequence,
+    judge=mysql_verdict,
+    unfit=_mysql_unfit,
+    drivers=("pymysql", "asyncmy"),
+    key_bytes=3_072,
+    extra="mysql",
+)
 
 DIALECTS: Mapping[str, Dialect] = {
+    "mariadb": _MYSQL,
+    "mysql": _MYSQL,
+    "postgresql": Dialect(
+        upsert=lambda table, updates: _on_conflict(postgresql.insert(table), table, updates),
+        sequence=None,
+        judge=postgresql_verdict,
+        drivers=("psycopg", "psycopg"),
+        key_bytes=2_600,  # a third of a page, less what each column adds
+        extra="postgresql",
+    ),
     "sqlite": Dialect(
-        upsert=_sqlite_upsert,
+        upsert=lambda table, updates: _on_conflict(sqlite.insert(table), table, updates),
         sequence=_sqlite_sequence,
+        apart=True,
         # Any write takes the lock, and the driver begins no transaction before one.
         lock=lambda table: sa.delete(table).where(sa.false()),
-        unavailable=lambda error: _sqlite_code(error) & 0xFF in _SQLITE_UNAVAILABLE,
-        overflow=lambda error: _sqlite_code(error) == sqlite3.SQLITE_CONSTRAINT_CHECK,
-        asynchronous="aiosqlite",
+        judge=sqlite_verdict,
+        drivers=("pysqlite", "aiosqlite"),
         cancellable=False,  # it works in threads
+        extra="asyncio",
         sums="halves",
     ),
 }

@@ -85,11 +85,13 @@ def open_engine(text: str, client_config: Mapping[str, Any], *, asynchronous: bo
         engine = make(url, **keywords)
     except ImportError as error:
         raise BackendNotFound(
-            f"the driver for {redact(text)} is not installed: {error}; try: pip install 'kairos-sql[asyncio]'"
+            f"the driver for {redact(text)} is not installed: {error}; try: pip install 'kairos-sql[{_extras(url)}]'"
         ) from error
     except (TypeError, ValueError, exc.ArgumentError) as error:
         key = "client_config" if client_config else "client"
         raise ConfigurationError(f"{key}: {redact(str(error))}") from error
+    if url.get_backend_name() in {"mysql", "mariadb"}:
+        event.listen(sync_engine(engine), "connect", _be_strict)
     if url.get_backend_name() == "sqlite":
         event.listen(sync_engine(engine), "handle_error", _keep_connection)
         if not in_memory(url):
@@ -97,16 +99,23 @@ def open_engine(text: str, client_config: Mapping[str, Any], *, asynchronous: bo
     return engine
 
 
+def _extras(url: sa.URL) -> str:
+    extra = dialect_of(url.get_backend_name()).extra
+    return f"{extra},asyncio" if url.get_dialect().is_async and extra != "asyncio" else extra
+
+
 def _url(text: str, *, asynchronous: bool) -> sa.URL:
     try:
         url = sa.make_url(text)
         own = dialect_of(url.get_backend_name())
-        if asynchronous and "+" not in url.drivername:
-            url = url.set(drivername=f"{url.drivername}+{own.asynchronous}")
-        awaits = url.get_dialect().is_async
+        if "+" not in url.drivername:
+            url = url.set(drivername=f"{url.drivername}+{own.drivers[asynchronous]}")
+        driver = url.get_dialect()
+        if asynchronous:
+            driver = driver.get_async_dialect_cls(url)  # psycopg serves both colours under one name
     except exc.ArgumentError as error:
         raise ConfigurationError(f"client: {redact(str(error))}") from error
-    if awaits is not asynchronous:
+    if driver.is_async is not asynchronous:
         colour, kind = ("AsyncTimeseries", "an asynchronous") if asynchronous else ("Timeseries", "a blocking")
         raise ConfigurationError(f"client: {colour} needs {kind} driver, which {url.drivername} is not")
     return url
@@ -136,6 +145,13 @@ def _keep_connection(context: sa.engine.ExceptionContext) -> None:
     """
     if not isinstance(context.original_exception, Exception):
         context.is_disconnect = False
+
+
+def _be_strict(connection: Any, _: object) -> None:
+    """What does not fit its column is an error, whatever the server is set to."""
+    cursor = connection.cursor()
+    cursor.execute("SET SESSION sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'STRICT_ALL_TABLES')")
+    cursor.close()
 
 
 def _use_wal(connection: Any, _: object) -> None:

@@ -2,38 +2,91 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import sqlalchemy as sa
+from attrs import define, field
 from sqlalchemy import exc
 
-from kairos.errors import BackendError, BackendUnavailable, CountOverflow, InvalidValue
+from kairos.errors import BackendError, BackendUnavailable, CountOverflow, InvalidValue, KairosError
 from kairos_sql._dialects import Dialect
+from kairos_sql._verdicts import Verdict
 
-__all__ = ["refusing", "translated", "unknown_outcome"]
+__all__ = ["Attempts", "refusing", "translated", "unknown_outcome"]
+
+# How often a transaction is begun, and for how many seconds, as long as others are in its way.
+_ATTEMPTS = 20
+_PATIENCE = 30.0
+
+
+@define(eq=False)
+class Attempts:
+    """Whether a transaction that failed is begun again.
+
+    It is if the server has rolled it back because of another one, and once if its connection is lost, for instance
+    since the server was restarted while the connection lay in the pool. In both cases nothing of it was committed; a
+    COMMIT whose outcome is unknown does not get here (`unknown_outcome`).
+    """
+
+    _own: Dialect
+    _begun: float = field(init=False, factory=time.monotonic)
+    _failed: int = field(init=False, default=0)
+    _lost: bool = field(init=False, default=False)
+
+    def pause(self, error: exc.DBAPIError) -> float | None:
+        """How many seconds to wait before the next attempt; None if there is none."""
+        if error.connection_invalidated:
+            again, self._lost = not self._lost, True
+            return 0.0 if again else None
+        self._failed += 1
+        again = error.orig is not None and self._own.judge(error.orig) is Verdict.AGAIN
+        if not again or self._failed >= _ATTEMPTS or time.monotonic() - self._begun > _PATIENCE:
+            return None
+        # Those that were in each other's way shall not meet again.
+        return random.uniform(0, min(0.5, 0.005 * 2**self._failed))  # noqa: S311 - no secret
 
 
 @contextmanager
-def translated(own: Dialect, driver_error: type[Exception], where: str) -> Iterator[None]:
+def translated(own: Dialect, dialect: sa.Dialect, where: str, *, counts: bool) -> Iterator[None]:
     """Raise a `BackendError` for what SQLAlchemy raises, with the driver's words and without the parameters; and for
-    the errors of the driver itself, from which rows are fetched.
+    the errors of the driver itself, by which rows are fetched and some of them connect. ``counts`` tells whether the
+    table holds counts, which may overflow.
     """
+    drivers_own = _drivers_own(dialect)
     try:
         yield
+    except KairosError:
+        raise
     except exc.DBAPIError as error:
-        raise _translation(own, error.orig or error, where, lost=error.connection_invalidated) from error
-    except driver_error as error:
-        raise _translation(own, error, where, lost=False) from error
+        raise _translation(own, error.orig or error, where, lost=error.connection_invalidated, counts=counts) from error
+    except drivers_own as error:
+        raise _translation(own, error, where, lost=False, counts=counts) from error
     except exc.TimeoutError as error:
         raise BackendUnavailable(f"{where}: {error}") from error
     except exc.SQLAlchemyError as error:
         raise BackendError(f"{where}: {error.args[0] if error.args else error!r}") from error
 
 
-def _translation(own: Dialect, cause: BaseException, where: str, *, lost: bool) -> BackendError:
-    if own.overflow(cause):
+def _drivers_own(dialect: sa.Dialect) -> tuple[type[Exception], ...]:
+    """What a driver raises where SQLAlchemy does not look: asyncpg is behind an adapter with errors of its own, and
+    lets out those of the socket.
+    """
+    module: Any = dialect.loaded_dbapi
+    asyncpg = getattr(module, "asyncpg", None)
+    return (OSError, module.Error, *(() if asyncpg is None else (asyncpg.PostgresError, asyncpg.InterfaceError)))
+
+
+def _translation(own: Dialect, cause: BaseException, where: str, *, lost: bool, counts: bool) -> KairosError:
+    verdict = Verdict.UNAVAILABLE if lost else own.judge(cause)
+    if verdict is Verdict.OVERFLOW and counts:
         return CountOverflow("a count would leave 64 bits; nothing of this batch was added")
-    return (BackendUnavailable if lost or own.unavailable(cause) else BackendError)(f"{where}: {cause}")
+    if verdict in {Verdict.OVERFLOW, Verdict.REFUSED}:
+        return InvalidValue(f"{where}: the database refuses a value: {cause}")
+    return (BackendUnavailable if verdict is Verdict.UNAVAILABLE else BackendError)(f"{where}: {cause}")
 
 
 @contextmanager
@@ -41,11 +94,12 @@ def unknown_outcome(where: str) -> Iterator[None]:
     """Around a COMMIT: if the connection breaks now, the database may have carried it out."""
     try:
         yield
-    except exc.DBAPIError as error:
-        if not error.connection_invalidated:
+    except (exc.DBAPIError, OSError) as error:
+        if isinstance(error, exc.DBAPIError) and not error.connection_invalidated:
             raise
         raise BackendUnavailable(
-            f"{where}: the connection broke in COMMIT, so it may have been carried out or not: {error.orig}",
+            f"{where}: the connection broke in COMMIT, so it may have been carried out or not: "
+            f"{getattr(error, 'orig', error)}",
             outcome_unknown=True,
         ) from error
 
@@ -57,7 +111,16 @@ def refusing() -> Iterator[None]:
         yield
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidValue(f"the driver refuses a value: {error}") from error
-    except (exc.ProgrammingError, exc.InterfaceError) as error:
-        if "binding parameter" not in str(error.orig):
+    except exc.DBAPIError as error:
+        if not _about_a_value(error):
             raise
         raise InvalidValue(f"the driver refuses a value: {error.orig}") from error
+
+
+def _about_a_value(error: exc.DBAPIError) -> bool:
+    """Whether the driver has refused a value before it sent anything: such an error has no code of the server's."""
+    orig: Any = error.orig
+    if any(getattr(orig, code, None) for code in ("sqlstate", "pgcode", "sqlite_errorcode")):
+        return False
+    words = ("binding parameter", "can't adapt", "cannot adapt", "invalid input for query argument")
+    return isinstance(error, exc.DataError) or any(word in str(orig) for word in words)

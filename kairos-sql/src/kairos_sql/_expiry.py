@@ -7,11 +7,13 @@ from itertools import chain, islice
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
+from attrs import define
 
 from kairos.plans import Expiry
+from kairos_sql._schema import CELL
 from kairos_sql._statements import Statements
 
-__all__ = ["expire"]
+__all__ = ["Progress", "expire"]
 
 Cell: TypeAlias = tuple[str, str, int, int]
 """(name, interval, i_time, r_time)."""
@@ -20,33 +22,44 @@ Cell: TypeAlias = tuple[str, str, int, int]
 _PIECE = 1_000
 
 
+@define
+class Progress:
+    """How many cells were removed by what is committed."""
+
+    removed: int = 0
+
+
 def expire(
     connection: sa.Connection,
     sql: Statements,
     prefix: str,
     expiry: Expiry,
+    progress: Progress,
     *,
     start: str,
     commit: Callable[[sa.Connection], None],
-) -> tuple[int, str]:
-    """Remove the cells that are past, of all names from ``start`` on and around; how many they were, and the name
-    where it ended, so that a job which does it limit by limit need not look through everything each time.
+) -> str:
+    """Remove the cells that are past, of all names from ``start`` on and around; the name where it ended, so that a job
+    which does it limit by limit need not look through everything each time.
     """
     found = _past(connection, sql, prefix, expiry, start)
     if expiry.limit is not None:
-        found = islice(found, expiry.limit)
-    removed, name = 0, ""
+        found = islice(found, expiry.limit - progress.removed)
+    name = ""
     while piece := list(islice(found, _PIECE)):
-        connection.execute(sql.own.lock(sql.layout.table))
-        for name, interval, i_time, r_time in piece:
-            values = {"prefix": prefix, "name": name, "interval": interval, "i_time": i_time, "r_time": r_time}
+        name = piece[-1][0]
+        if sql.own.lock is not None:
+            connection.execute(sql.own.lock(sql.layout.table))
+        removed = 0
+        for cell in sorted(piece):  # in the order of the writers
             # What was written again since it was found, by who keeps it longer, stays.
-            statement = sql.remove(stored=interval not in expiry.cutoffs)
-            parameters = statement.one({**values, "now": expiry.now})
+            statement = sql.remove(stored=cell[1] not in expiry.cutoffs)
+            values = dict(zip(CELL, (prefix, *cell), strict=True)) | {"now": expiry.now}
             # A cell that another process was faster to remove does not count.
-            removed += connection.exec_driver_sql(statement.sql, parameters).rowcount > 0
+            removed += connection.exec_driver_sql(statement.sql, statement.one(values)).rowcount > 0
         commit(connection)
-    return removed, name if expiry.limit is not None and removed >= expiry.limit else ""
+        progress.removed += removed
+    return name if expiry.limit is not None and progress.removed >= expiry.limit else ""
 
 
 def _past(connection: sa.Connection, sql: Statements, prefix: str, expiry: Expiry, start: str) -> Iterator[Cell]:

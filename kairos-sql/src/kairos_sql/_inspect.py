@@ -9,9 +9,14 @@ from sqlalchemy import exc
 from sqlalchemy.schema import CreateTable
 
 from kairos.errors import BackendError, ConfigurationError
+from kairos_sql._dialects import Dialect
 from kairos_sql._schema import Layout
 
 __all__ = ["prepare", "table_exists"]
+
+
+# What MySQL calls a type otherwise than it was declared.
+_ALIASES = {"BOOL": "TINYINT", "NUMERIC": "DECIMAL"}
 
 
 def table_exists(connection: sa.Connection, table: sa.Table) -> bool:
@@ -19,7 +24,9 @@ def table_exists(connection: sa.Connection, table: sa.Table) -> bool:
     return sa.inspect(connection).has_table(table.name, schema=table.schema)
 
 
-def prepare(connection: sa.Connection, layout: Layout, *, writing: bool, create: bool, where: str) -> bool:
+def prepare(
+    connection: sa.Connection, layout: Layout, own: Dialect, *, writing: bool, create: bool, where: str
+) -> bool:
     """Find the table, or make it if both flags say so; False if it is not there. One that does not fit is a
     `ConfigurationError`.
     """
@@ -29,8 +36,12 @@ def prepare(connection: sa.Connection, layout: Layout, *, writing: bool, create:
             raise BackendError(f"{where}: there is no table {table.fullname!r}, and create=False")
         if not writing:
             return False
+        if isinstance(layout.stored.column, sa.types.SchemaType):  # an enumeration is a type of PostgreSQL's own
+            layout.stored.column.create(connection, checkfirst=True)
         connection.execute(CreateTable(table, if_not_exists=True))  # another process may be faster
         connection.commit()
+    if writing and (reason := own.unfit(connection)) is not None:
+        raise ConfigurationError(f"client: {where}: {reason}")
     _check(connection, layout, where)
     return True
 
@@ -66,7 +77,10 @@ def _check(connection: sa.Connection, layout: Layout, where: str) -> None:
 
 
 def _family(column: sa.types.TypeEngine[object], dialect: sa.Dialect) -> str:
-    """The type as its DDL without lengths: a column that was made shorter or longer is still the same."""
+    """The type as its DDL without lengths: a column that was made shorter or longer is still the same. And without
+    collation, of which a migration need not know.
+    """
     if isinstance(column, sa.types.NullType):
         return "of no type"
-    return re.sub(r"\(.*?\)", "", column.compile(dialect=dialect))
+    found = re.sub(r"\(.*?\)| (COLLATE|CHARACTER SET) .*", "", column.compile(dialect=dialect))
+    return _ALIASES.get(found, found)

@@ -11,13 +11,25 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, TypeAlias
 
+import sqlalchemy as sa
+
 from kairos.backend import Shape
 from kairos.errors import BackendError, InvalidValue
 from kairos.plans import Aggregate, Cell, Rows
 from kairos.values import exact_sum, show
 from kairos_sql._schema import DIGEST_BYTES, NO_RESOLUTION, Layout
 
-__all__ = ["Decode", "Processor", "decoder", "digest", "encoder", "part_of", "r_time_of"]
+__all__ = [
+    "Decode",
+    "Processor",
+    "bind_processor",
+    "decoder",
+    "digest",
+    "encoder",
+    "part_of",
+    "r_time_of",
+    "result_processor",
+]
 
 Processor: TypeAlias = Callable[[Any], Any] | None
 """What SQLAlchemy does to a value on its way to the driver or back; None if nothing."""
@@ -29,6 +41,21 @@ _Gather: TypeAlias = Callable[[Iterable[Any], Processor], dict[int, Any]]
 # the lowest integer, which is no bucket: whatever an interval is configured as, no cell is taken for another.
 _BEFORE_1970 = -(2**63)
 _PART_OF: Mapping[int, int | None] = {NO_RESOLUTION: None, _BEFORE_1970: -1}
+
+
+_FLOAT8, _NUMERIC = 701, 1700
+
+
+def bind_processor(column: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> Processor:
+    """What SQLAlchemy does to the values of a type on their way to the driver."""
+    return column.dialect_impl(dialect).bind_processor(dialect)
+
+
+def result_processor(column: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> Processor:
+    """What SQLAlchemy does to the values of a type on their way back."""
+    found = column.dialect_impl(dialect)
+    # On PostgreSQL it asks for the number of the type in a result, which is that of the column.
+    return found.result_processor(dialect, _FLOAT8 if isinstance(found, sa.Float) else _NUMERIC)
 
 
 def r_time_of(resolution: int | None) -> int:
@@ -52,19 +79,28 @@ def digest(value: str | bytes) -> bytes:
 # --- Writing --------------------------------------------------------------------------------------------------------
 
 
-def encoder(layout: Layout, prefix: str, bind: Processor) -> Encode:
-    """The function that turns cells into the rows to be written."""
+def encoder(layout: Layout, prefix: str, dialect: sa.Dialect) -> Encode:
+    """The function that turns cells into the rows to be written, those of a cell in the order of the key."""
+    bind = bind_processor(layout.stored.column, dialect)
+    bind_name = bind_processor(layout.table.c.name.type, dialect) or _same
     columns = _columns(layout, bind)
+    ordered = layout.shape in {Shape.COUNTERS, Shape.SET}
 
     def encode(cells: Iterable[Cell]) -> list[tuple[Any, ...]]:
+        bound = bind_name(prefix)
         rows: list[tuple[Any, ...]] = []
         for name, interval, bucket, resolution, payload, expires_at in cells:
-            cell = (prefix, name, interval, bucket, r_time_of(resolution))
+            cell = (bound, bind_name(name), bind_name(interval), bucket, r_time_of(resolution))
             tail = (expires_at,)
-            rows += [cell + middle + tail for middle in columns(payload)]
+            found = columns(payload)
+            rows += [cell + middle + tail for middle in (sorted(found, key=_first) if ordered else found)]
         return rows
 
     return encode
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _columns(layout: Layout, bind: Processor) -> Callable[[Any], Iterable[tuple[Any, ...]]]:
@@ -105,11 +141,13 @@ _first = itemgetter(0)
 _rest = itemgetter(slice(1, None))
 
 
-def decoder(layout: Layout, load: Processor, *, halves: bool) -> Decode:
+def decoder(layout: Layout, dialect: sa.Dialect, *, halves: bool) -> Decode:
     """The function that turns rows, in the order of the key, into what a read gives: of the given names, from a coarse
     interval or not, the data or aggregates. A row is ([name if there are several], i_time, [r_time if it is fine], the
     columns of data). ``halves`` tells whether a sum of ints has two columns.
     """
+    load = None if layout.shape is Shape.COUNTER else result_processor(layout.stored.column, dialect)
+    load_name = result_processor(layout.table.c.name.type, dialect) or _same
 
     def buckets(records: Iterable[Any], gather: _Gather, *, coarse: bool) -> dict[int, dict[int | None, Any]]:
         if coarse:
@@ -124,7 +162,8 @@ def decoder(layout: Layout, load: Processor, *, halves: bool) -> Decode:
             if len(names) == 1:
                 return {names[0]: buckets(records, gather, coarse=coarse)}
             return {
-                name: buckets(map(_rest, group), gather, coarse=coarse) for name, group in groupby(records, key=_first)
+                load_name(name): buckets(map(_rest, group), gather, coarse=coarse)
+                for name, group in groupby(records, key=_first)
             }
         except (ValueError, TypeError, LookupError, ArithmeticError) as error:
             raise BackendError(f"{layout.table.fullname} holds what kairos did not write: {error}") from error

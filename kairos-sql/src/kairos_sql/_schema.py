@@ -24,6 +24,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from attrs import frozen
+from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import SchemaItem
 
 from kairos.backend import Shape
@@ -31,7 +32,7 @@ from kairos.errors import ConfigurationError
 from kairos.kinds import KINDS
 from kairos.values import show
 from kairos_sql._config import STRING_LENGTH, TEXT_LENGTH
-from kairos_sql._types import StoredType, stored_type
+from kairos_sql._types import MYSQL, Name, StoredType, stored_type
 
 __all__ = ["DIGEST_BYTES", "NO_RESOLUTION", "Layout", "make_layout", "metadata"]
 
@@ -77,17 +78,20 @@ def make_layout(
     held: dict[Shape, tuple[str, ...]] = {Shape.COUNTERS: ("value", "n"), Shape.COUNTER: ("n", "f")}
     data = tuple(column for column in held.get(shape, ("value",)) if column not in key)
     columns: dict[str, sa.Column[Any]] = {
-        "prefix": sa.Column("prefix", sa.String(string_length)),
-        "name": sa.Column("name", sa.String(string_length)),
-        "interval": sa.Column("interval", sa.String(string_length)),
+        "prefix": sa.Column("prefix", Name(string_length)),
+        "name": sa.Column("name", Name(string_length)),
+        "interval": sa.Column("interval", Name(string_length)),
         "i_time": sa.Column("i_time", sa.BigInteger, autoincrement=False),
         "r_time": sa.Column("r_time", sa.BigInteger, autoincrement=False),
         "seq": sa.Column("seq", sa.BigInteger, sa.Identity()),
-        "digest": sa.Column("digest", sa.LargeBinary(DIGEST_BYTES)),
+        "digest": sa.Column("digest", sa.LargeBinary(DIGEST_BYTES).with_variant(mysql.BINARY(DIGEST_BYTES), *MYSQL)),
         "value": sa.Column("value", stored.column, nullable=False, autoincrement=False),
         "n": sa.Column("n", sa.BigInteger, nullable=False),
         "f": sa.Column("f", sa.Double, nullable=False),
         "expires_at": sa.Column("expires_at", sa.BigInteger, nullable=True),
+    }
+    on_mysql: dict[str, Any] = {
+        f"{name}_{option}": value for name in MYSQL for option, value in (("engine", "InnoDB"), ("charset", "utf8mb4"))
     }
     table = sa.Table(
         name,
@@ -98,6 +102,7 @@ def make_layout(
         schema=schema,
         # The key holds nearly all of a row, so the rows are kept in its order and not a second time beside it.
         sqlite_with_rowid=False,
+        **on_mysql,  # transactions need this engine, and any text this character set
     )
     return Layout(table=table, shape=shape, stored=stored, key=key, data=data)
 

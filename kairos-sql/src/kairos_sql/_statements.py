@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,31 +18,36 @@ from attrs import define, field, frozen
 from kairos.backend import Shape
 from kairos.plans import Aggregate
 from kairos_sql._dialects import Dialect
+from kairos_sql._rows import bind_processor, result_processor
 from kairos_sql._schema import CELL, NO_RESOLUTION, Layout
 
 __all__ = ["Prepared", "Statements"]
 
-# How many rows one INSERT holds if there are many: measured, more gain nothing. It keeps within 999 parameters.
-_WIDE = 50
+# How many rows one INSERT holds if there are many, a power of two: measured, more gain nothing on any database. They
+# keep within 999 parameters.
+_WIDE = 64
 
 
 @frozen
 class Prepared:
     """A compiled statement: its text, and the names of its parameters in the order of their places. ``given`` are the
-    names in the order in which `many` gets them.
+    names in the order in which `many` gets them. ``processors`` are what SQLAlchemy's types do to some of them.
     """
 
     sql: str
     names: tuple[str, ...]
     positional: bool
     given: tuple[str, ...] = ()
+    processors: Mapping[str, Callable[[Any], Any]] = MappingProxyType({})
 
     def one(self, values: Mapping[str, Any]) -> Any:
         """The parameters of one execution."""
+        if self.processors:
+            values = {**values, **{name: bind(values[name]) for name, bind in self.processors.items()}}
         return tuple(values[name] for name in self.names) if self.positional else dict(values)
 
     def many(self, rows: list[tuple[Any, ...]]) -> Any:
-        """The parameters of many executions."""
+        """The parameters of many executions, whose values are processed already."""
         if not self.positional:
             return [dict(zip(self.given, row, strict=True)) for row in rows]
         if self.names == self.given:
@@ -58,25 +64,40 @@ class Statements:
     dialect: sa.Dialect
     _compiled: dict[Any, Prepared] = field(init=False, factory=dict)
 
+    def load_name(self, found: Any) -> str:
+        """A name as the driver gives it, as text."""
+        load = result_processor(self.layout.table.c.name.type, self.dialect)
+        name: str = found if load is None else load(found)
+        return name
+
     def _once(self, key: Any, make: Callable[[], Any], given: Callable[[], tuple[str, ...]] = tuple) -> Prepared:
         found = self._compiled.get(key)
         if found is None:
             compiled = make().compile(dialect=self.dialect)
             names = tuple(compiled.positiontup or compiled.params)
-            found = self._compiled[key] = Prepared(str(compiled), names, bool(compiled.positional), given())
+            binds = {name: bind_processor(bind.type, self.dialect) for name, bind in compiled.binds.items()}
+            found = self._compiled[key] = Prepared(
+                str(compiled),
+                names,
+                bool(compiled.positional),
+                given(),
+                {name: bind for name, bind in binds.items() if bind is not None},
+            )
         return found
 
     # --- Writing ----------------------------------------------------------------------------------------------------
 
     def write(self, rows: list[tuple[Any, ...]]) -> Iterator[tuple[str, Any]]:
-        """What writes these rows, as text with parameters: many at a time, then what is left one by one."""
-        # A row of a list is numbered after those that are there, so each needs a statement to itself.
-        wide = 0 if self.layout.shape is Shape.LIST else len(rows) - len(rows) % _WIDE
-        if wide:
-            groups = [tuple(chain.from_iterable(rows[at : at + _WIDE])) for at in range(0, wide, _WIDE)]
-            yield self._written(_WIDE, groups)
-        if rows := rows[wide:]:
-            yield self._written(1, rows)
+        """What writes these rows, in order, as text with parameters: many rows at a time, then what is left by halves,
+        so that few forms of the statement have to be compiled, and prepared by the database.
+        """
+        width = 1 if self.layout.shape is Shape.LIST and self.own.apart else _WIDE
+        while rows:
+            if whole := len(rows) - len(rows) % width:
+                groups = [tuple(chain.from_iterable(rows[at : at + width])) for at in range(0, whole, width)]
+                yield self._written(width, groups)
+                rows = rows[whole:]
+            width //= 2
 
     def _written(self, width: int, rows: list[tuple[Any, ...]]) -> tuple[str, Any]:
         prepared = self._once(
@@ -97,8 +118,8 @@ class Statements:
         ]
         if layout.shape is Shape.LIST:
             if self.own.sequence is not None:
-                values[0]["seq"] = self.own.sequence(table, values[0])
-            return sa.insert(table).values(values[0]).inline()  # nobody asks for the seq
+                values = [{**row, "seq": self.own.sequence(table, row)} for row in values]
+            return sa.insert(table).values(values).inline()  # nobody asks for the seq
         added = [name for name in ("n", "f") if name in layout.data]
         replaced = ["expires_at", *(["value"] if layout.shape is Shape.REGISTER else [])]
 
@@ -175,24 +196,28 @@ class Statements:
         found = self._mine(c.name == name, c.interval == sa.bindparam(f"interval_{index}"))
         return [*found, c.i_time >= sa.bindparam(f"cutoff_{index}")] if cut else found
 
-    def names(self, cut: tuple[bool, ...]) -> Prepared:
-        """The visible names: from each name to the next by one look into the index, however many rows it has.
+    def names(self, cut: tuple[bool, ...], limit: int) -> Prepared:
+        """Names in order, and of each whether it is visible: from each name to the next by one look into the index,
+        however many rows it has. No more than ``limit``, since MySQL and MariaDB recur no more than 1,000 times.
 
-        Parameters: prefix, interval_0 …, and cutoff_<index> for each interval that has one, as ``cut`` says.
+        Parameters: prefix, after, interval_0 …, and cutoff_<index> for each interval that has one, as ``cut`` says.
         """
-        return self._once(("names", cut), lambda: self._names(cut))
+        return self._once(("names", cut, limit), lambda: self._names(cut, limit))
 
-    def _names(self, cut: tuple[bool, ...]) -> Any:
+    def _names(self, cut: tuple[bool, ...], limit: int) -> Any:
         c = self.layout.table.c
-        first = sa.select(sa.func.min(c.name)).where(*self._mine())
-        found = sa.select(first.scalar_subquery().label("name")).cte("names", recursive=True)
+        one: Any = sa.literal_column("1")
+        first = sa.select(sa.func.min(c.name)).where(*self._mine(c.name > sa.bindparam("after")))
+        found = sa.select(first.scalar_subquery().label("name"), one.label("n")).cte("names", recursive=True)
         following = sa.select(sa.func.min(c.name)).where(*self._mine(c.name > found.c.name)).correlate(found)
-        found = found.union_all(sa.select(following.scalar_subquery()).where(found.c.name.is_not(None)))
+        more = sa.and_(found.c.name.is_not(None), found.c.n < sa.literal_column(str(limit)))
+        found = found.union_all(sa.select(following.scalar_subquery(), found.c.n + one).where(more))
         visible = [
             sa.exists().where(*self._visible(found.c.name, index, cut=one)).correlate(found)
             for index, one in enumerate(cut)
         ]
-        return sa.select(found.c.name).where(found.c.name.is_not(None), sa.or_(sa.false(), *visible))
+        shown = sa.case((sa.or_(sa.false(), *visible), one), else_=sa.literal_column("0"))
+        return sa.select(found.c.name, shown).where(found.c.name.is_not(None))
 
     def bounds(self, names: int, cut: tuple[bool, ...]) -> Prepared:
         """A row for each of name_0 …: the name, and of each interval the first and the last visible bucket, each by

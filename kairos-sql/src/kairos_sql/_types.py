@@ -9,34 +9,77 @@ from typing import Any
 
 import sqlalchemy as sa
 from attrs import evolve, frozen
+from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from kairos.errors import ConfigurationError, InvalidValue
 from kairos.values import ValueType, show, value_type
 from kairos_sql._config import STRING_LENGTH, TEXT_LENGTH
 
-__all__ = ["ExactDecimal", "StoredType", "stored_type"]
+__all__ = ["MYSQL", "ExactDecimal", "Name", "StoredType", "stored_type"]
 
 Cast = Callable[[Any], Any]
+
+MYSQL = ("mysql", "mariadb")
+"""The names of the dialect for MySQL and MariaDB."""
+# Where NUMERIC has no limits of its own: how many digits, and how many of them behind the point.
+_DIGITS: Mapping[str, tuple[int, int]] = {"mysql": (65, 30), "mariadb": (65, 30), "postgresql": (147_455, 16_383)}
+
+
+class Name(TypeDecorator[str]):
+    """A short text of the key, which is compared by its bytes, whatever the database is set to: MySQL's collations
+    take 'a' and 'A' for one, or 'a' and 'a ', and the order of PostgreSQL's changes with the operating system.
+    """
+
+    impl = sa.String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> TypeEngine[Any]:
+        length = self.impl_instance.length  # type: ignore[attr-defined]
+        if dialect.name in MYSQL:
+            return dialect.type_descriptor(mysql.VARBINARY(length))
+        return dialect.type_descriptor(sa.String(length, collation="C" if dialect.name == "postgresql" else None))
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:
+        return value.encode() if dialect.name in MYSQL and isinstance(value, str) else value
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
+        return bytes(value).decode() if dialect.name in MYSQL and isinstance(value, (bytes, bytearray)) else value
 
 
 class ExactDecimal(TypeDecorator[Decimal]):
     """NUMERIC where the database has exact numbers; text on SQLite, which would store a double.
 
-    On SQLite the column is declared CHAR, which no other type of values is, so that a table tells what it holds.
+    On SQLite the column is declared CHAR, which no other type of values is, so that a table tells what it holds. MySQL
+    has no more than 65 digits, and gives 1.5 with as many zeros behind it as the column has places.
     """
 
     impl = sa.Numeric
     cache_ok = True
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(sa.CHAR() if dialect.name == "sqlite" else self.impl_instance)
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(sa.CHAR())
+        if dialect.name in MYSQL and self.impl_instance.precision is None:  # type: ignore[attr-defined]
+            return dialect.type_descriptor(sa.Numeric(*_DIGITS[dialect.name]))
+        return dialect.type_descriptor(self.impl_instance)
 
     def process_bind_param(self, value: Any, dialect: sa.Dialect) -> Any:
         return str(value) if dialect.name == "sqlite" and value is not None else value
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
-        return Decimal(value) if dialect.name == "sqlite" and value is not None else value
+        if value is None:
+            return None
+        if dialect.name == "sqlite":
+            return Decimal(value)
+        unlimited = self.impl_instance.precision is None  # type: ignore[attr-defined]
+        return _shortest(value) if dialect.name in MYSQL and unlimited else value
+
+
+def _shortest(value: Decimal) -> Decimal:
+    """Without the zeros at the end; `Decimal.normalize` would round."""
+    text = format(value, "f")
+    return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
 
 
 @frozen(kw_only=True)
@@ -52,6 +95,25 @@ class StoredType:
     values: ValueType
     cast: Cast
     key: bool
+
+    def on(self, dialect: sa.Dialect) -> StoredType:
+        """The type as this database stores it: what it cannot hold is refused."""
+        accept = self.values.accept
+        if self.values.name == "decimal" and dialect.name in _DIGITS:
+            accept = _fitting(accept, *_DIGITS[dialect.name])
+        if self.values.name in {"str", "text", "inet"} and dialect.name == "postgresql":
+            accept = _without_nul(accept)
+        return evolve(self, values=evolve(self.values, accept=accept))
+
+
+def _without_nul(accept: Cast) -> Cast:
+    def found(value: Any) -> Any:
+        text = accept(value)
+        if "\0" in text:
+            raise InvalidValue(f"{show(value)} contains NUL, which this database cannot store in a text")
+        return text
+
+    return found
 
 
 def _same(value: Any) -> Any:
@@ -90,12 +152,12 @@ def _columns(string_length: int) -> dict[str, TypeEngine[Any]]:
         "bool": sa.Boolean(),
         "decimal": ExactDecimal(),
         "date": sa.Date(),
-        "datetime": sa.DateTime(),
-        "time": sa.Time(),
+        "datetime": sa.DateTime().with_variant(mysql.DATETIME(fsp=6), *MYSQL),
+        "time": sa.Time().with_variant(mysql.TIME(fsp=6), *MYSQL),
         "str": sa.String(string_length),
         "inet": sa.String(string_length),
-        "text": sa.Text(),
-        "blob": sa.LargeBinary(),
+        "text": sa.Text().with_variant(mysql.LONGTEXT(), *MYSQL),
+        "blob": sa.LargeBinary().with_variant(mysql.LONGBLOB(), *MYSQL),
     }
 
 
