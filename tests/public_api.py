@@ -22,6 +22,7 @@ PUBLIC: dict[str, dict[str, list[str] | None]] = {
         "kairos.urls": ["redact"],
         "kairos.values": None,
     },
+    "kairos-cassandra": {"kairos_cassandra": None},
     "kairos-conformance": {"kairos_conformance": None},
     "kairos-mongo": {"kairos_mongo": None},
     "kairos-redis": {"kairos_redis": None},
