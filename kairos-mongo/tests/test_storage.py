@@ -72,6 +72,7 @@ def test_the_names_of_collections(both, url, database):
     for prefix in ("", "shop", "a.b$c%"):
         both.run(both.open(url, prefix=prefix).insert("x"))
     both.run(both.open(url, collection="counts", prefix="shop:").insert("x"))
+    assert "kairos_count:a.b$c%" in database["kairos_count_a%2Eb%24c%25"].index_information()
     assert sorted(database.list_collection_names()) == [
         "counts_shop",
         "kairos_count",
@@ -137,6 +138,17 @@ def test_a_collection_of_another_type(both, url):
     ):
         timeseries = both.open(url, kind, value_type=value_type, collection="mine")
         for verb in (lambda: timeseries.insert("a", 1), timeseries.list):  # noqa: B023 - called at once
+            with pytest.raises(kairos.ConfigurationError, match=message):
+                both.run(verb())
+
+
+def test_a_collection_of_another_prefix(both, url):
+    """Though the names of a collection and a prefix come to the same (semantics 2.4)."""
+    both.run(both.open(url, collection="x", prefix="b_c").insert("a"))
+    for collection, prefix in (("x_b_c", ""), ("x_b", "c")):
+        timeseries = both.open(url, collection=collection, prefix=prefix)
+        message = f"^collection: 'x_b_c' holds a count of the prefix 'b_c', not a count of the prefix '{prefix}'"
+        for verb in (lambda: timeseries.insert("a"), timeseries.list):  # noqa: B023 - called at once
             with pytest.raises(kairos.ConfigurationError, match=message):
                 both.run(verb())
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, Concatenate, NoReturn, ParamSpec, Self, TypeVar
 
-from pymongo import IndexModel, UpdateOne
+from pymongo import IndexModel, ReadPreference, UpdateOne
 from pymongo import errors as driver
 
 from kairos.backend import Backend, Capabilities, Flow, Shape, StoreConfig
@@ -96,7 +96,11 @@ class MongoBackend(Backend):
         stored = stored_type(self.resolve_value_type(config.value_type), config.shape, self._codec)
         self.value_type = stored.values
         self._schema = Schema(
-            collection=self._name, type=config.type, value_type=stored.values.name, shape=config.shape
+            collection=self._name,
+            type=config.type,
+            value_type=stored.values.name,
+            prefix=config.prefix,
+            shape=config.shape,
         )
         self._updates = Updates(config.shape, stored, self._codec)
         self._decoder = Decoder(config.shape, stored)
@@ -124,6 +128,10 @@ class MongoBackend(Backend):
                 self._database = database_of(self._make(), self._options.database, asynchronous=self._asynchronous)
             return self._database.get_collection(self._name, codec_options=self._codec)
 
+    def _primary(self) -> Any:
+        """The same for what a write depends on, which a secondary that lags would tell wrong."""
+        return self._collection().with_options(read_preference=ReadPreference.PRIMARY)
+
     def _session(self, options: VerbOptions | None) -> Any:
         given = None if options is None else options.session
         return check_session(given, self._collection().database, asynchronous=self._asynchronous)
@@ -136,7 +144,7 @@ class MongoBackend(Backend):
 
     @_translated
     def prepare(self, *, writing: bool) -> Flow[bool]:
-        collection = self._collection()
+        collection = self._primary()
         missing = yield from self._missing(collection)
         if missing and not self._create:
             raise BackendError(f"{self._where} has no index {_named(missing)}, and create=False says to make none")
@@ -185,7 +193,7 @@ class MongoBackend(Backend):
         """Carry out updates of different cells. What the server refused because another writer came between, or because
         a chunk is full, has changed nothing and is tried again.
         """
-        collection = self._collection()
+        collection = self._primary()
         whole = session is not None and session.in_transaction  # the server aborts it with the first error
         for _ in range(_ATTEMPTS):
             try:

@@ -23,13 +23,33 @@ _UNAUTHENTICATED = frozenset({18, 8000})
 _REFUSED = "authentication failed"
 # RuntimeError is here for `is_foreign_loop` alone; whoever catches these passes on the others.
 DRIVER_ERRORS = (driver.PyMongoError, BSONError, RuntimeError)
-# Raised before anything is sent.
-_UNSENT = (driver.ServerSelectionTimeoutError, driver.WaitQueueTimeoutError, driver.ConfigurationError)
+# Raised before anything is sent. (Not so WaitQueueTimeoutError: it may be the driver's second attempt that waited.)
+_UNSENT = (driver.ServerSelectionTimeoutError, driver.ConfigurationError)
+# ExceededTimeLimit, ClientDisconnect, Interrupted, ClientMarkedKilled: a part of a batch may have been carried out.
+_INTERRUPTED = frozenset({262, 279, 11601, 46841})
+# PyMongo's `with_transaction` repeats a transaction for an error of PyMongo's class that has this label.
+_TRANSIENT = "TransientTransactionError"
 
 
 def is_foreign_loop(error: BaseException) -> bool:
     """Whether PyMongo says that its client belongs to another event loop. It has no class of its own for that."""
     return isinstance(error, RuntimeError) and "different event loop" in str(error)
+
+
+class _Labelled(driver.PyMongoError):
+    """Has the labels of the driver's error that it was raised from."""
+
+    def has_error_label(self, label: str) -> bool:
+        cause = self.__cause__
+        return isinstance(cause, driver.PyMongoError) and cause.has_error_label(label)
+
+
+class _Transient(BackendError, _Labelled):
+    pass
+
+
+class _TransientlyUnavailable(BackendUnavailable, _Labelled):
+    pass
 
 
 def translation(  # noqa: PLR0911 - one return for each family of errors
@@ -52,11 +72,12 @@ def translation(  # noqa: PLR0911 - one return for each family of errors
     unknown = sent or (writing and _may_have_happened(error))
     if _REFUSED in text.lower() or (isinstance(error, driver.OperationFailure) and error.code in _UNAUTHENTICATED):
         return BackendError(f"{where}: the server refuses these credentials", outcome_unknown=unknown)
+    transient = isinstance(error, driver.PyMongoError) and error.has_error_label(_TRANSIENT)
     if isinstance(error, driver.ConnectionFailure) or getattr(error, "timeout", False) or "DNS" in text:
-        return BackendUnavailable(text, outcome_unknown=unknown)
+        return (_TransientlyUnavailable if transient else BackendUnavailable)(text, outcome_unknown=unknown)
     if isinstance(error, driver.OperationFailure) and error.code in _CONFLICTING_INDEX:
         return ConfigurationError(f"collection: an index of {text} is in the way")
-    return BackendError(text, outcome_unknown=unknown)
+    return (_Transient if transient else BackendError)(text, outcome_unknown=unknown)
 
 
 def _may_have_happened(error: Exception) -> bool:
@@ -65,6 +86,8 @@ def _may_have_happened(error: Exception) -> bool:
     """
     if isinstance(error, _UNSENT):
         return False
+    if isinstance(error, driver.OperationFailure) and error.code in _INTERRUPTED:
+        return True
     timed_out = isinstance(error, driver.PyMongoError) and error.timeout
     return timed_out or isinstance(error, (driver.ConnectionFailure, driver.WriteConcernError, driver.ExecutionTimeout))
 

@@ -1,6 +1,7 @@
 """The indexes of a collection: which there must be, and whether those that there are will do. Pure.
 
-The name of the unique index says what the collection holds, so that another type or another type of values is noticed.
+The name of the unique index says what the collection holds, so that another type, another type of values or another
+prefix is noticed.
 """
 
 from __future__ import annotations
@@ -24,18 +25,20 @@ _EXPIRY_KEY = (("expires_at", 1),)
 
 @frozen(kw_only=True)
 class Schema:
-    """What a collection must have. ``type`` and ``value_type`` say what it holds, of a count the first alone."""
+    """What a collection must have. ``type``, ``value_type`` (not of a count) and ``prefix`` say what it holds."""
 
     collection: str
     type: str
     value_type: str
+    prefix: str
     shape: Shape
     cell: str = field(init=False)
     """The name of the unique index."""
 
     @cell.default
     def _name(self) -> str:
-        return f"kairos_{self.type}" if self.shape is Shape.COUNTER else f"kairos_{self.type}_{self.value_type}"
+        held = self.type if self.shape is Shape.COUNTER else f"{self.type}_{self.value_type}"
+        return f"kairos_{held}:{self.prefix}" if self.prefix else f"kairos_{held}"
 
     def missing(self, indexes: Iterable[Mapping[str, Any]]) -> dict[str, IndexModel]:
         """The indexes to make, by name. One that is there and different is a `ConfigurationError`.
@@ -61,16 +64,16 @@ class Schema:
         name = str(found["name"])
         if name == self.cell and found.get("unique") and not found.keys() & {"collation", "partialFilterExpression"}:
             return
-        held = name.removeprefix("kairos_").replace("_", " of ") if name.startswith("kairos_") else None
-        if held is None or name == self.cell:
+        if not name.startswith("kairos_") or name == self.cell:
             raise ConfigurationError(
                 f"collection: the index {name!r} of {self.collection!r} is not the one that kairos needs, which is "
                 f"unique, covers all documents, compares by bytes and is called {self.cell!r}"
             )
-        raise ConfigurationError(f"collection: {self.collection!r} holds a {held}, not a {self._held()}")
-
-    def _held(self) -> str:
-        return self.cell.removeprefix("kairos_").replace("_", " of ")
+        held, prefix = _parts(name)
+        needed, own = _parts(self.cell)
+        if prefix != own:
+            held, needed = f"{held} of the prefix {prefix!r}", f"{needed} of the prefix {own!r}"
+        raise ConfigurationError(f"collection: {self.collection!r} holds a {held}, not a {needed}")
 
     def foreign(self) -> ConfigurationError:
         """The collection holds documents, and kairos did not make it."""
@@ -78,3 +81,9 @@ class Schema:
             f"collection: {self.collection!r} holds documents but not the index {self.cell!r}, so kairos did not make "
             "it; name another one"
         )
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """What the name of a unique index says: the types in words, and the prefix."""
+    held, _, prefix = name.removeprefix("kairos_").partition(":")
+    return held.replace("_", " of "), prefix

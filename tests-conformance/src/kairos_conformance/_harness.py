@@ -43,6 +43,9 @@ class Harness:
     """For each kind a custom fetch, in the form that the backend documents, that gives what the built-in read gives."""
     patience: float = 90
     """How many seconds the server may take to remove what is past, where it does that by itself."""
+    many: int = 5000
+    """How many values, names or buckets the tests of what is large take at most. Less for a server that is slow with
+    many of them; the limits of its driver should still be passed, here or in tests of the backend's own."""
     unreachable: str | None = None
     """A URL with the password ``hunter2``, where nobody answers."""
     declared: Capabilities | None = None
