@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from benchmarks import harness, imports, memory, mongo, redis, sqlite
+from benchmarks import cassandra, harness, imports, memory, mongo, redis, sqlite
 from benchmarks.harness import Comparison, Figure
 from benchmarks.verbs import Scale
 
@@ -24,6 +24,7 @@ FULL: Mapping[str, Section] = {
     "redis": partial(redis.run, Scale(), rounds=11, hiredis=True),
     "redis-without-hiredis": partial(redis.run, Scale(), rounds=11, hiredis=False),
     "redis-memory": partial(redis.memory, Scale()),
+    "cassandra": partial(cassandra.run, cassandra.Amount(), rounds=5),
     "memory": partial(memory.run, 1_000_000, rounds=3),
     "imports": partial(imports.run, rounds=15),
 }
@@ -34,6 +35,7 @@ QUICK: Mapping[str, Section] = {
     "redis": partial(redis.run, Scale(points=600, minutes=20, singles=20), rounds=1, hiredis=True),
     "redis-without-hiredis": partial(redis.run, Scale(points=600, minutes=20, singles=20), rounds=1, hiredis=False),
     "redis-memory": partial(redis.memory, Scale(points=600, minutes=20)),
+    "cassandra": partial(cassandra.run, cassandra.Amount(points=300, minutes=20, singles=10), rounds=1),
     "memory": partial(memory.run, 5_000, rounds=1),
     "imports": partial(imports.run, rounds=1),
 }
