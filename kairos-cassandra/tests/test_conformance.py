@@ -64,7 +64,13 @@ class CassandraHarness(ServerHarness):
         """A session past kairos, for as long as the process lasts."""
         parts = urlsplit(self.url)
         profile = ExecutionProfile(RoundRobinPolicy(), request_timeout=60)
-        cluster = Cluster([parts.hostname], port=parts.port, execution_profiles={EXEC_PROFILE_DEFAULT: profile})
+        cluster = Cluster(
+            [parts.hostname],
+            port=parts.port,
+            protocol_version=4,
+            control_connection_timeout=60,
+            execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        )
         atexit.register(cluster.shutdown)
         session = cluster.connect()
         session.execute(

@@ -20,6 +20,10 @@ from kairos.values import is_positive_int, show
 __all__ = ["Recipe", "recipe"]
 
 _PORT = 9042
+# Of the native protocol: every Cassandra since 2.2 knows it. Left to itself, the driver tries three newer ones first.
+_PROTOCOL = 4
+# How long to wait for a connection, and for an answer, in seconds.
+_PATIENCE = 10.0
 _HOST = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:\s]+)(?::(?P<port>\d{1,5}))?")
 # The parameters that are keywords of the constructor too.
 _KEYWORDS = ("consistency", "read_consistency", "write_consistency")
@@ -93,14 +97,15 @@ def recipe(url: str, client_config: Mapping[str, Any]) -> Recipe:
     if (copies := parameters.left.pop("create_keyspace", None)) is not None:
         options["create_keyspace"] = _copies(copies)
     points, port = _addresses(hosts)
-    keywords: dict[str, Any] = {"contact_points": points, "port": port}
+    keywords: dict[str, Any] = {"contact_points": points, "port": port, "protocol_version": _PROTOCOL}
     if at:
         name, _, password = user.partition(":")
         keywords["auth_provider"] = PlainTextAuthProvider(unquote(name), unquote(password))
-    keywords["connect_timeout"] = parameters.seconds("connect_timeout", 5)
+    waiting = parameters.seconds("connect_timeout", _PATIENCE)
+    keywords |= {"connect_timeout": waiting, "control_connection_timeout": waiting}
     if (context := _ssl_context(parameters)) is not None:
         keywords["ssl_context"] = context
-    local, timeout = parameters.left.pop("local_dc", None), parameters.seconds("timeout", 10)
+    local, timeout = parameters.left.pop("local_dc", None), parameters.seconds("timeout", _PATIENCE)
     parameters.check_empty()
     _check_keywords(client_config)
     keywords |= client_config

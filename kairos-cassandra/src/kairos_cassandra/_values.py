@@ -14,8 +14,8 @@ from kairos.values import ValueType, show, value_type
 
 __all__ = ["Stored", "stored_type"]
 
-# The server's own limit for a part of a key, in bytes.
-_KEY_BYTES = 65_535
+# The server's own limit for the clustering key, in bytes, without the two times in it.
+_KEY_BYTES = 65_535 - 16
 _COLUMNS = {
     "float": "double",
     "int": "bigint",
