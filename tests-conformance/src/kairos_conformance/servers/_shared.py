@@ -37,8 +37,11 @@ class Shared:
     _keeper: subprocess.Popen[str] | None = field()
 
     def __attrs_post_init__(self) -> None:
-        """Hold the lock until this process ends, whatever becomes of this value."""
-        atexit.register(self._lock.close)
+        """Live as long as this process, whoever else keeps this value."""
+        atexit.register(self._release)
+
+    def _release(self) -> None:
+        self._lock.close()
 
 
 def shared(start: Callable[[], _Running]) -> Shared:
