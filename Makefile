@@ -13,17 +13,18 @@ SHELL := /bin/bash
 unexport PYTHONPATH PYTHONHOME
 
 DISTRIBUTIONS := kairos-cassandra kairos-core kairos-mongo kairos-redis kairos-sql tests-conformance
+EXAMPLES := kairos-lmdb
 RUN := $(VENV)/bin/python
 PYTEST = $(RUN) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 READY := $(VENV)/.ready
 TOOLS_READY := $(TOOLS)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-repository packages test-packages matrix bench lint format lock changelog api clean $(DISTRIBUTIONS:%=test-%)
+.PHONY: help demo test test-all test-repository packages test-packages matrix bench lint format lock changelog api clean $(DISTRIBUTIONS:%=test-%) $(EXAMPLES:%=test-%)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 18
-	@printf 'test-%s\n' $(DISTRIBUTIONS)
+	@printf 'test-%s\n' $(DISTRIBUTIONS) $(EXAMPLES)
 
 demo: $(READY) ## load the flights of 2013 into one SQLite file and report on them
 	@$(RUN) -m examples.flights.demo
@@ -36,6 +37,9 @@ test-all: $(READY) ## all tests, every configuration
 
 $(DISTRIBUTIONS:%=test-%): test-%: $(READY)
 	$(PYTEST) -m "not full and not packages" $*/tests
+
+$(EXAMPLES:%=test-%): test-%: $(READY)
+	$(PYTEST) -m "not full and not packages" examples/$*/tests
 
 test-repository: $(READY) ## the layering, the requirements and every code block of the documentation
 	$(PYTEST) -m "not full and not packages" tests
@@ -81,7 +85,7 @@ clean: ## remove the environment and what the tools left
 	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-$(READY): 3rdparty/python/default.lock $(wildcard */pyproject.toml) tools/setup-venv
+$(READY): 3rdparty/python/default.lock $(wildcard */pyproject.toml examples/*/pyproject.toml) tools/setup-venv
 	@tools/setup-venv "$(VENV)" "$(PYTHON)"
 	@touch $@
 

@@ -32,7 +32,8 @@ PAGES = sorted(
 LANGUAGES = {"python", "console", "toml", "text"}
 PROJECTS = {
     project["name"]: project
-    for file in ROOT.glob("*/pyproject.toml")
+    for pattern in ("*/pyproject.toml", "examples/*/pyproject.toml")
+    for file in ROOT.glob(pattern)
     for project in [tomllib.loads(file.read_text())["project"]]
 }
 # The server of the examples, and the one that they run on.

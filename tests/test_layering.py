@@ -13,7 +13,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 PROJECTS = {
     project["name"]: (folder, project)
-    for folder in sorted(file.parent for file in ROOT.glob("*/pyproject.toml"))
+    for pattern in ("*/pyproject.toml", "examples/*/pyproject.toml")
+    for folder in sorted(file.parent for file in ROOT.glob(pattern))
     for project in [tomllib.loads((folder / "pyproject.toml").read_text())["project"]]
 }
 SUITE = "kairos_conformance"

@@ -22,7 +22,11 @@ ENTRY = re.compile(
 )
 LOCK = (FOLDER / "default.lock").read_text()
 LOCKED = [(entry["name"], entry["version"]) for entry in ENTRY.finditer(LOCK)]
-PROJECTS = {file.parent.name: tomllib.loads(file.read_text()) for file in sorted(ROOT.glob("*/pyproject.toml"))}
+PROJECTS = {
+    file.parent.name: tomllib.loads(file.read_text())
+    for pattern in ("*/pyproject.toml", "examples/*/pyproject.toml")
+    for file in sorted(ROOT.glob(pattern))
+}
 OURS = {project["project"]["name"]: project["project"]["version"] for project in PROJECTS.values()}
 
 
