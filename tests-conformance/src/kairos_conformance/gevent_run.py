@@ -19,6 +19,12 @@ import pytest  # noqa: E402
 
 __all__ = ["main"]
 
+_WARNINGS = [
+    "error",
+    "ignore::pytest.PytestAssertRewriteWarning",  # this package is imported already
+    "ignore:.*gevent:DeprecationWarning",  # of a driver that means to drop it, which its documentation has to say
+]
+
 
 def main(url: str, *arguments: str) -> int:
     """Run the suite; gives the exit code of pytest."""
@@ -26,8 +32,8 @@ def main(url: str, *arguments: str) -> int:
         pytest.main(
             [
                 *("--pyargs", "kairos_conformance.suite", "--kairos-url", url, "-c", os.devnull),
-                *("-p", "no:cacheprovider", "-q", "-W", "error", "-m", "not full", "-k", "blocking"),
-                *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # this package is imported already
+                *("-p", "no:cacheprovider", "-q", "-m", "not full", "-k", "blocking"),
+                *("-o", "filterwarnings=" + "\n".join(_WARNINGS)),
                 *arguments,
             ]
         )
