@@ -261,13 +261,6 @@ def test_an_engine_that_commits_each_statement(path, how):
         Timeseries(engine, intervals=MINUTE)
 
 
-def test_a_database_that_is_not_served():
-    engine = sa.create_engine("sqlite://")
-    engine.dialect.name = "nonsense"
-    with pytest.raises(ConfigurationError, match="kairos-sql serves mariadb, mysql, postgresql, sqlite; not nonsense"):
-        Timeseries(engine, intervals=MINUTE)
-
-
 def test_a_driver_that_is_not_installed(url, monkeypatch):
     monkeypatch.setitem(sys.modules, "aiosqlite", None)
     with pytest.raises(BackendNotFound, match=r"pip install 'kairos-sql\[asyncio\]'"):

@@ -27,6 +27,7 @@ from kairos_sql._errors import Attempts, refusing, translated, unknown_outcome
 from kairos_sql._expiry import Progress, expire
 from kairos_sql._fetch import called
 from kairos_sql._inspect import prepare, table_exists
+from kairos_sql._portable import put
 from kairos_sql._rows import decoder, encoder
 from kairos_sql._schema import make_layout
 from kairos_sql._statements import Prepared, Statements
@@ -83,6 +84,7 @@ class SQLBackend(Backend):
         self.value_type = stored.values
         self.capabilities = Capabilities(
             atomic_batch=True,
+            checked_counts=self._own.upsert is not None,
             multi_process=not self._memory,
             typed_container="table_name",
             max_name_bytes=options.string_length,
@@ -162,12 +164,17 @@ class SQLBackend(Backend):
     def write(self, batch: Batch) -> Flow[None]:
         # In the order of the key, like all other writers, so that none waits for another that waits for it.
         statements: list[tuple[str, Any]] = []
+        rows: list[tuple[Any, ...]] = []
         for cells in _slices(sorted(batch.cells), _TURN):
-            statements += self._sql.write(self._encode(cells))
+            if self._own.upsert is None:
+                rows += self._encode(cells)
+            else:
+                statements += self._sql.write(self._encode(cells))
             yield
 
         def work(connection: sa.Connection) -> None:
             with refusing():
+                put(connection, self._sql, rows)
                 for sql, parameters in statements:
                     connection.exec_driver_sql(sql, parameters)
             self._commit(connection)

@@ -9,10 +9,9 @@ import sqlalchemy as sa
 from attrs import frozen
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
-from kairos.errors import ConfigurationError
 from kairos_sql._verdicts import Verdict, mysql_verdict, postgresql_verdict, sqlite_verdict
 
-__all__ = ["DIALECTS", "Dialect", "Updates", "dialect_of"]
+__all__ = ["DIALECTS", "PORTABLE", "Dialect", "Updates", "dialect_of"]
 
 Updates = Callable[[Any], Mapping[str, Any]]
 """Given the columns of the new row: what an existing row is set to."""
@@ -22,17 +21,18 @@ Updates = Callable[[Any], Mapping[str, Any]]
 class Dialect:
     """How one database does it.
 
-    ``upsert`` makes an INSERT that updates the row with the same key. ``sequence`` is the expression for the ``seq`` of
-    a new row (None: the column numbers itself); with ``apart`` it depends on the rows that are there, so that each new
-    row needs a statement to itself. ``lock`` is a statement that makes a transaction which reads before it writes the
-    only writer, where that is how the database keeps writers apart. ``judge`` tells what a driver's error means,
-    ``unfit`` what is wrong with a database as it is set up. ``drivers`` are those of a URL that names none, the
-    blocking and the asynchronous one; ``cancellable`` tells whether the latter ends what it does when the task that
-    waits for it is cancelled. ``key_bytes`` is how long a key may be, ``extra`` what to install. ``sums`` is how ints
-    add up exactly: by SUM, where that is a NUMERIC, or in halves of 32 bits, where it would overflow.
+    ``upsert`` makes an INSERT that updates the row with the same key (None: there is none, or none that we know; see
+    `kairos_sql._portable`). ``sequence`` is the expression for the ``seq`` of a new row (None: the column numbers
+    itself); with ``apart`` it depends on the rows that are there, so that each new row needs a statement to itself.
+    ``lock`` is a statement that makes a transaction which reads before it writes the only writer, where that is how the
+    database keeps writers apart. ``judge`` tells what a driver's error means, ``unfit`` what is wrong with a database
+    as it is set up. ``drivers`` are those of a URL that names none, the blocking and the asynchronous one;
+    ``cancellable`` tells whether the latter ends what it does when the task that waits for it is cancelled.
+    ``key_bytes`` is how long a key may be, ``extra`` what to install. ``sums`` is how ints add up exactly: by SUM,
+    where that is a NUMERIC, or in halves of 32 bits, where it would overflow (None: nobody knows).
     """
 
-    upsert: Callable[[sa.Table, Updates], sa.Insert]
+    upsert: Callable[[sa.Table, Updates], sa.Insert] | None
     sequence: Callable[[sa.Table, Mapping[str, Any]], sa.ColumnElement[Any]] | None
     apart: bool = False
     lock: Callable[[sa.Table], sa.Delete] | None = None
@@ -42,7 +42,7 @@ class Dialect:
     cancellable: bool = True
     key_bytes: int | None = None
     extra: str
-    sums: Literal["numeric", "halves"] = "numeric"
+    sums: Literal["numeric", "halves"] | None = "numeric"
 
 
 def _on_conflict(insert: Any, table: sa.Table, updates: Updates) -> sa.Insert:
@@ -114,8 +114,18 @@ DIALECTS: Mapping[str, Dialect] = {
 }
 
 
+# A database of which nothing is known but what SQLAlchemy knows: it need have transactions, savepoints and unique keys.
+PORTABLE = Dialect(
+    upsert=None,
+    sequence=None,
+    judge=lambda _: Verdict.FAILED,
+    drivers=("", ""),
+    cancellable=False,
+    extra="",
+    sums=None,
+)
+
+
 def dialect_of(name: str) -> Dialect:
-    """The row of a database, or a `ConfigurationError` that lists those that there are."""
-    if name not in DIALECTS:
-        raise ConfigurationError(f"client: kairos-sql serves {', '.join(DIALECTS)}; not {name}")
-    return DIALECTS[name]
+    """The row of a database; of one that has none, what works everywhere."""
+    return DIALECTS.get(name, PORTABLE)

@@ -49,7 +49,10 @@ class Prepared:
     def many(self, rows: list[tuple[Any, ...]]) -> Any:
         """The parameters of many executions, whose values are processed already."""
         if not self.positional:
-            return [dict(zip(self.given, row, strict=True)) for row in rows]
+            named = [dict(zip(self.given, row, strict=True)) for row in rows]
+            if len(self.names) == len(self.given):
+                return named
+            return [{name: row[name] for name in self.names} for row in named]
         if self.names == self.given:
             return rows
         return list(map(itemgetter(*map(self.given.index, self.names)), rows))
@@ -120,13 +123,48 @@ class Statements:
             if self.own.sequence is not None:
                 values = [{**row, "seq": self.own.sequence(table, row)} for row in values]
             return sa.insert(table).values(values).inline()  # nobody asks for the seq
+        assert self.own.upsert is not None
+        return self.own.upsert(table, self._updates).values(values)
+
+    def _updates(self, new: Mapping[str, Any]) -> dict[str, Any]:
+        """What a row that is there is set to, given the columns of the new one."""
+        layout, c = self.layout, self.layout.table.c
         added = [name for name in ("n", "f") if name in layout.data]
         replaced = ["expires_at", *(["value"] if layout.shape is Shape.REGISTER else [])]
+        return {name: c[name] + new[name] for name in added} | {name: new[name] for name in replaced}
 
-        def updates(new: Any) -> dict[str, Any]:
-            return {name: table.c[name] + new[name] for name in added} | {name: new[name] for name in replaced}
+    # What writes without an upsert; the parameters of the first two are rows, as those of `write`.
 
-        return self.own.upsert(table, updates).values(values)
+    def update(self) -> Prepared:
+        """Add to the row with this key, if there is one."""
+
+        def make() -> Any:
+            table = self.layout.table
+            new: dict[str, Any] = {name: sa.bindparam(f"{name}_0") for name in self._columns()}
+            key = [table.c[name] == new[name] for name in self.layout.key]
+            return sa.update(table).where(*key).values(self._updates(new))
+
+        return self._once("update", make, lambda: tuple(f"{name}_0" for name in self._columns()))
+
+    def insert(self) -> Prepared:
+        """Insert a row; of a list the seq comes last."""
+        columns = [*self._columns(), *(["seq"] if self.layout.shape is Shape.LIST else [])]
+        names = tuple(f"{name}_0" for name in columns)
+
+        def make() -> Any:
+            new: dict[str, Any] = dict(zip(columns, map(sa.bindparam, names), strict=True))
+            return sa.insert(self.layout.table).values(new).inline()
+
+        return self._once("insert", make, lambda: names)
+
+    def last(self) -> Prepared:
+        """The highest seq of a cell, or NULL. Parameters: the cell."""
+
+        def make() -> Any:
+            c = self.layout.table.c
+            return sa.select(sa.func.max(c.seq)).where(*(c[name] == sa.bindparam(f"{name}_0") for name in CELL))
+
+        return self._once("last", make, lambda: tuple(f"{name}_0" for name in CELL))
 
     # --- Reading ----------------------------------------------------------------------------------------------------
 
@@ -168,8 +206,13 @@ class Statements:
     @property
     def aggregates(self) -> frozenset[Aggregate]:
         """What can be had instead of the data."""
-        products = self.layout.shape is Shape.COUNTERS and self.own.sums == "halves"  # they would leave 64 bits
-        return frozenset(Aggregate) - ({Aggregate.SUM} if products else set())
+        found = {Aggregate.MIN, Aggregate.MAX}
+        counters = self.layout.shape is Shape.COUNTERS
+        if self.own.sums is not None or not counters:
+            found.add(Aggregate.COUNT)
+        if self.own.sums == "numeric" or (self.own.sums == "halves" and not counters):
+            found.add(Aggregate.SUM)  # of products of 64 bits, halves would not be enough
+        return frozenset(found)
 
     def _aggregate(self, aggregate: Aggregate) -> list[Any]:
         """The columns of an aggregate over the rows of a cell; a sum of ints has two of them if it is in halves."""
