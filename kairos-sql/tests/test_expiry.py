@@ -134,7 +134,7 @@ def test_a_file_that_is_not_there_is_not_made(make, url, path):
 
 def test_the_command_says_that_a_file_is_missing(url, path, capsys):
     assert main(["expire", url, "--type", "count"]) == 1
-    assert capsys.readouterr().err == f"kairos: {url}: there is no such file\n"
+    assert capsys.readouterr().err.endswith("test.db: there is no such file\n")
     assert not list(path.parent.iterdir())
     path.touch()
     assert main(["expire", url, "--type", "count"]) == 0
