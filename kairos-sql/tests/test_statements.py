@@ -19,7 +19,9 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def statements(kind, value_type="float", **keywords):
-    layout = make_layout(type=kind, shape=KINDS[kind].shape, stored=stored_type(value_type), **keywords)
+    layout = make_layout(
+        type=kind, shape=KINDS[kind].shape, stored=stored_type(value_type), dialect="sqlite", **keywords
+    )
     return Statements(layout, dialect_of("sqlite"), sqlite.dialect())
 
 

@@ -73,6 +73,7 @@ class SQLBackend(Backend):
             table_name=options.table_name,
             string_length=options.string_length,
             schema=options.schema,
+            dialect=dialect.name,
         )
         self._sql = Statements(layout, self._own, dialect)
         try:

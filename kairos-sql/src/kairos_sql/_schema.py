@@ -69,9 +69,10 @@ def make_layout(
     table_name: str | None = None,
     string_length: int = STRING_LENGTH,
     schema: str | None = None,
+    dialect: str | None = None,
     into: sa.MetaData | None = None,
 ) -> Layout:
-    """The table of one type of series, in ``into`` or in a MetaData of its own."""
+    """The table of one type of series, in ``into`` or in a MetaData of its own; for a dialect, or for any."""
     name = f"kairos_{type}" if table_name is None else table_name
     member = "value" if stored.key else "digest"
     key = CELL + {Shape.LIST: ("seq",), Shape.COUNTERS: (member,), Shape.SET: (member,)}.get(shape, ())
@@ -83,7 +84,7 @@ def make_layout(
         "interval": sa.Column("interval", Name(string_length)),
         "i_time": sa.Column("i_time", sa.BigInteger, autoincrement=False),
         "r_time": sa.Column("r_time", sa.BigInteger, autoincrement=False),
-        "seq": sa.Column("seq", sa.BigInteger, sa.Identity()),
+        "seq": sa.Column("seq", sa.BigInteger, *_numbered(dialect)),
         "digest": sa.Column("digest", sa.LargeBinary(DIGEST_BYTES).with_variant(mysql.BINARY(DIGEST_BYTES), *MYSQL)),
         "value": sa.Column("value", stored.column, nullable=False, autoincrement=False),
         "n": sa.Column("n", sa.BigInteger, nullable=False),
@@ -98,7 +99,7 @@ def make_layout(
         sa.MetaData() if into is None else into,
         *(columns[column] for column in (*key, *data, "expires_at")),
         sa.PrimaryKeyConstraint(*key, name=f"pk_{name}"),
-        *_checks(name, data),
+        *_checks(name, data, dialect),
         schema=schema,
         # The key holds nearly all of a row, so the rows are kept in its order and not a second time beside it.
         sqlite_with_rowid=False,
@@ -107,10 +108,15 @@ def make_layout(
     return Layout(table=table, shape=shape, stored=stored, key=key, data=data)
 
 
-def _checks(name: str, data: tuple[str, ...]) -> list[SchemaItem]:
+def _numbered(dialect: str | None) -> list[SchemaItem]:
+    """PostgreSQL alone numbers a column that is not a key by itself."""
+    return [sa.Identity()] if dialect in {None, "postgresql"} else []
+
+
+def _checks(name: str, data: tuple[str, ...], dialect: str | None) -> list[SchemaItem]:
     """SQLite alone turns an integer that overflows into a float, and a float into an infinity, without an error."""
     conditions = {"n": "typeof(n) = 'integer'", "f": "abs(f) <= 1.7976931348623157e308"}
-    checks = [(column, conditions[column]) for column in data if column in conditions]
+    checks = [(column, conditions[column]) for column in data if column in conditions and dialect in {None, "sqlite"}]
     return [
         sa.CheckConstraint(condition, name=f"ck_{name}_{column}").ddl_if(dialect="sqlite")
         for column, condition in checks
@@ -125,12 +131,15 @@ def metadata(
     string_length: int = STRING_LENGTH,
     text_length: int = TEXT_LENGTH,
     schema: str | None = None,
+    dialect: str | None = None,
     into: sa.MetaData | None = None,
 ) -> sa.MetaData:
     """The table that a Timeseries with these keywords uses, for Alembic and for who makes tables by hand.
 
-    The keywords are those of the constructor. Returns ``into`` with the table added if it is given (for instance the
-    MetaData of your own models), else a new MetaData. A wrong keyword is a `ConfigurationError`.
+    The keywords are those of the constructor. ``dialect`` is SQLAlchemy's name of the database (``postgresql``,
+    ``mysql``, ``mariadb``, ``sqlite``): without it the table is one that any of them can make, but Alembic compares,
+    and writes into its migrations, what is meant for another one. Returns ``into`` with the table added if it is given
+    (for instance the MetaData of your own models), else a new MetaData. A wrong keyword is a `ConfigurationError`.
     """
     if type not in KINDS:
         raise ConfigurationError(f"type: expected one of {', '.join(KINDS)}, not {show(type)}")
@@ -141,6 +150,7 @@ def metadata(
         table_name=table_name,
         string_length=string_length,
         schema=schema,
+        dialect=dialect,
         into=into,
     )
     return layout.table.metadata
