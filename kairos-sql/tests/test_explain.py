@@ -94,7 +94,7 @@ def test_every_read_finds_its_rows_by_the_key(engine, series, kind):
         sent.clear()
         verb()
         assert sent, what
-        for sql, parameters in list(sent):
+        for sql, parameters in sent:
             if scans := whole(engine, sql, parameters):
                 found[what] = (sql, scans)
     assert found == {}

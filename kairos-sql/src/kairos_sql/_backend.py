@@ -40,6 +40,8 @@ T = TypeVar("T")
 # How many names, and how many looks for a first or last bucket, go into one statement.
 _NAMES = 500
 _LOOKS = 200
+# How many buckets one statement reads. Most drivers get all rows of a statement at once.
+_PAGE = 10_000
 # After how many cells or rows the event loop gets a turn.
 _TURN = 5_000
 
@@ -190,12 +192,15 @@ class SQLBackend(Backend):
     def _read(self, connection: sa.Connection, query: Query) -> Rows:
         coarse = query.interval.resolution is None
         found: Rows = {}
-        for names in _slices(query.names, _NAMES):
-            values = {"interval": query.interval.name, "first": query.first, "last": query.last}
-            values |= _named(names)
-            statement = self._sql.read(len(names), coarse=coarse, aggregates=query.aggregates)
-            records = self._rows(connection, statement, values)
-            found |= self._decode(records, names, coarse=coarse, aggregates=query.aggregates)
+        for first, last in _pages(query):
+            for names in _slices(query.names, _NAMES):
+                values = {"interval": query.interval.name, "first": first, "last": last}
+                values |= _named(names)
+                statement = self._sql.read(len(names), coarse=coarse, aggregates=query.aggregates)
+                records = self._rows(connection, statement, values)
+                page = self._decode(records, names, coarse=coarse, aggregates=query.aggregates)
+                for name, buckets in page.items():
+                    found.setdefault(name, {}).update(buckets)
         return found
 
     def _rows(
@@ -357,6 +362,15 @@ async def _to_its_end(call: Coroutine[Any, Any, T]) -> T:
 
 def _named(names: Sequence[str]) -> dict[str, Any]:
     return {f"name_{index}": name for index, name in enumerate(names)}
+
+
+def _pages(query: Query) -> Iterator[tuple[int, int]]:
+    """The range in parts. Ids of calendar buckets have gaps: some parts may be small, and none is too large."""
+    if query.last - query.first < _PAGE:
+        yield query.first, query.last
+    else:
+        for buckets in _slices(query.buckets, _PAGE):
+            yield buckets[0], buckets[-1]
 
 
 def _intervals(cutoffs: Cutoffs) -> dict[str, Any]:
