@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from benchmarks import cassandra, harness, imports, memory, mongo, redis, sqlite
+from benchmarks import cassandra, harness, imports, memory, mongo, redis, servers, sqlite
 from benchmarks.harness import Comparison, Figure
 from benchmarks.verbs import Scale
 
@@ -20,6 +20,8 @@ Section = Callable[[], Iterable[Comparison | Figure]]
 
 FULL: Mapping[str, Section] = {
     "sqlite": partial(sqlite.run, Scale(), rounds=11),
+    "postgresql": partial(servers.run, "postgresql", Scale(), rounds=11),
+    "mariadb": partial(servers.run, "mariadb", Scale(), rounds=11),
     "mongo": partial(mongo.run, mongo.Amount(), rounds=5),
     "redis": partial(redis.run, Scale(), rounds=11, hiredis=True),
     "redis-without-hiredis": partial(redis.run, Scale(), rounds=11, hiredis=False),
@@ -31,6 +33,8 @@ FULL: Mapping[str, Section] = {
 # Small enough for a test: the figures say nothing, but every line of code has run and every answer was compared.
 QUICK: Mapping[str, Section] = {
     "sqlite": partial(sqlite.run, Scale(points=600, minutes=20, many=100, singles=20, names=5), rounds=1),
+    "postgresql": partial(servers.run, "postgresql", Scale(points=600, minutes=20, many=100, singles=20, names=5), rounds=1),
+    "mariadb": partial(servers.run, "mariadb", Scale(points=600, minutes=20, many=100, singles=20, names=5), rounds=1),
     "mongo": partial(mongo.run, mongo.Amount(points=300, minutes=20, singles=10, ungrouped=100), rounds=1),
     "redis": partial(redis.run, Scale(points=600, minutes=20, singles=20), rounds=1, hiredis=True),
     "redis-without-hiredis": partial(redis.run, Scale(points=600, minutes=20, singles=20), rounds=1, hiredis=False),

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from benchmarks.harness import Comparison, compare
 from benchmarks.verbs import MINUTES_KEPT, NOW, Histogram, Kairos, Point, Scale, Store, cases
 
-__all__ = ["Core", "HandWritten", "run"]
+__all__ = ["SQL", "Core", "Execute", "HandWritten", "Row", "run"]
 
 Row = Sequence[Any]
 Execute = Callable[[str, Row], Any]
@@ -61,11 +61,11 @@ SELECT name FROM names WHERE name IS NOT NULL AND (
     EXISTS (SELECT 1 FROM delays d WHERE prefix = '' AND d.name = names.name AND interval = 'hour')
     OR EXISTS (SELECT 1 FROM delays d WHERE prefix = '' AND d.name = names.name AND interval = 'minute' AND i_time >= ?)
 )"""
-CELLS = "SELECT count(*) FROM (SELECT 1 FROM delays WHERE {} GROUP BY name, interval, i_time, r_time)"
+CELLS = "SELECT count(*) FROM (SELECT 1 FROM delays WHERE {} GROUP BY name, interval, i_time, r_time) AS cells"
 OLD = "prefix = '' AND interval = 'minute' AND i_time < ?"
 
 
-class _SQL(ABC):
+class SQL(ABC):
     """What the two have in common, which is all but how a statement is sent."""
 
     now = NOW
@@ -171,7 +171,7 @@ class _SQL(ABC):
             execute("DELETE FROM delays WHERE prefix = ''", ())
 
 
-class HandWritten(_SQL):
+class HandWritten(SQL):
     """The sqlite3 module alone."""
 
     def __init__(self, file: Path) -> None:
@@ -196,7 +196,7 @@ class HandWritten(_SQL):
         self._db.close()
 
 
-class Core(_SQL):
+class Core(SQL):
     """SQLAlchemy Core, by its fastest way: the driver's own SQL and plain tuples through a pooled Connection."""
 
     def __init__(self, file: Path) -> None:

@@ -1,0 +1,151 @@
+"""PostgreSQL and MariaDB: the best upserts that we can write by hand, on the same driver and server, and kairos.
+
+All keep the same rows under the same keys, in tables that kairos's own `metadata()` describes. The hand-written code is
+that of `sqlite` but for how a statement is sent: to PostgreSQL a batch as one INSERT from arrays, to MariaDB as long
+INSERTs that PyMySQL makes of many rows. Both commit by themselves, so a write is one round trip. The servers are those
+of the tests, which do not wait for a disk: that would take the same time for all.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, Literal, TypeAlias
+
+import psycopg
+import pymysql
+import sqlalchemy as sa
+from attrs import evolve
+from sqlalchemy.schema import CreateTable
+
+from benchmarks.harness import Comparison, compare
+from benchmarks.sqlite import SQL, Execute, Row
+from benchmarks.verbs import Kairos, Scale, Store, cases
+from kairos_conformance.servers import Lasting, mariadb, postgresql
+from kairos_sql import metadata
+
+__all__ = ["run"]
+
+Product: TypeAlias = Literal["mariadb", "postgresql"]
+
+SERVERS = {"mariadb": Lasting(mariadb), "postgresql": Lasting(postgresql)}
+INSERT_AIM = 0.6
+
+ARRAYS = """
+INSERT INTO delays SELECT * FROM unnest(
+    %b::text[], %b::text[], %b::text[], %b::bigint[], %b::bigint[], %b::float8[], %b::bigint[], %b::bigint[])
+ON CONFLICT (prefix, name, interval, i_time, r_time, value) DO UPDATE SET n = delays.n + excluded.n"""
+TWO = """
+INSERT INTO delays VALUES (%b, %b, %b, %b, %b, %b, %b, %b), (%b, %b, %b, %b, %b, %b, %b, %b)
+ON CONFLICT (prefix, name, interval, i_time, r_time, value) DO UPDATE SET n = delays.n + excluded.n"""
+DUPLICATES = """
+INSERT INTO delays VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON DUPLICATE KEY UPDATE n = n + VALUES(n)"""
+
+
+def drop(url: sa.URL, product: Product, table: str, *, create: bool) -> None:
+    """Begin with an empty table, or with none."""
+    engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
+    described = metadata(type="histogram", table_name=table, dialect=product)
+    with engine.begin() as connection:
+        described.drop_all(connection)
+        if create:
+            connection.execute(CreateTable(described.tables[table]))
+
+
+class _HandWritten(SQL):
+    """The driver alone, on one connection that commits by itself."""
+
+    def __init__(self, url: sa.URL, product: Product) -> None:
+        drop(url, product, "delays", create=True)
+        self._db = self._connect(url)
+
+    @abstractmethod
+    def _connect(self, url: sa.URL) -> Any:
+        """The driver's connection."""
+
+    @staticmethod
+    @cache
+    def _text(sql: str) -> str:
+        return sql.replace("?", "%s")
+
+    def _read(self, sql: str, *parameters: Any) -> Iterable[Any]:
+        found: Iterable[Any] = self._execute(sql, parameters).fetchall()
+        return found
+
+    def _execute(self, sql: str, parameters: Row) -> Any:
+        cursor = self._db.cursor()
+        cursor.execute(self._text(sql), parameters)
+        return cursor
+
+    def close(self) -> None:
+        self._db.close()
+
+
+class Psycopg(_HandWritten):
+    """psycopg 3."""
+
+    def _connect(self, url: sa.URL) -> Any:
+        return psycopg.connect(url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True)
+
+    def _write(self, sql: str, rows: list[Row]) -> None:  # noqa: ARG002 - it is SQLite's
+        if len(rows) == 2:
+            self._db.execute(TWO, (*rows[0], *rows[1]), prepare=True)
+        else:
+            self._db.execute(ARRAYS, tuple(map(list, zip(*rows, strict=True))), prepare=True)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Execute]:
+        with self._db.transaction():
+            yield self._execute
+
+
+class PyMySQL(_HandWritten):
+    """PyMySQL, which sends many rows as one statement."""
+
+    def _connect(self, url: sa.URL) -> Any:
+        return pymysql.connect(
+            **{"host": url.host, "port": url.port, "user": url.username, "password": url.password},
+            database=url.database,
+            autocommit=True,
+        )
+
+    @staticmethod
+    @cache
+    def _text(sql: str) -> str:
+        return sql.replace("?", "%s").replace("interval", "`interval`")
+
+    def _write(self, sql: str, rows: list[Row]) -> None:  # noqa: ARG002 - it is SQLite's
+        if len(rows) == 2:
+            self._db.cursor().executemany(DUPLICATES, rows)
+        else:  # it may be several statements
+            with self._transaction():
+                self._db.cursor().executemany(DUPLICATES, rows)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Execute]:
+        self._db.begin()
+        yield self._execute
+        self._db.commit()
+
+    def names(self) -> list[str]:
+        return [name.decode() for name in super().names()]  # type: ignore[attr-defined]
+
+
+def run(product: Product, scale: Scale, rounds: int) -> Iterator[Comparison]:
+    """Writing and reading, on a server of its own or the one that the environment names."""
+    given = os.environ.get(f"KAIROS_BENCH_{product.upper()}_URL") or SERVERS[product].demand().url
+    driver: Callable[[sa.URL, Product], _HandWritten]
+    driver, name = {"mariadb": (PyMySQL, "pymysql"), "postgresql": (Psycopg, "psycopg")}[product]
+    url = sa.make_url(given).set(drivername=f"{product}+{name}")
+
+    def kairos() -> Store:
+        drop(url, product, "kairos_histogram", create=False)
+        return Kairos(url.render_as_string(hide_password=False))
+
+    makers: dict[str, Callable[[], Store]] = {"by hand": lambda: driver(url, product), "kairos": kairos}
+    for case in cases(scale):
+        aim = INSERT_AIM if case.what.startswith("insert,") else case.aim
+        yield compare(evolve(case, aim=aim), makers, rounds)
