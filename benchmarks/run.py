@@ -33,7 +33,9 @@ FULL: Mapping[str, Section] = {
 # Small enough for a test: the figures say nothing, but every line of code has run and every answer was compared.
 QUICK: Mapping[str, Section] = {
     "sqlite": partial(sqlite.run, Scale(points=600, minutes=20, many=100, singles=20, names=5), rounds=1),
-    "postgresql": partial(servers.run, "postgresql", Scale(points=600, minutes=20, many=100, singles=20, names=5), rounds=1),
+    "postgresql": partial(
+        servers.run, "postgresql", Scale(points=600, minutes=20, many=100, singles=20, names=5), rounds=1
+    ),
     "mariadb": partial(servers.run, "mariadb", Scale(points=600, minutes=20, many=100, singles=20, names=5), rounds=1),
     "mongo": partial(mongo.run, mongo.Amount(points=300, minutes=20, singles=10, ungrouped=100), rounds=1),
     "redis": partial(redis.run, Scale(points=600, minutes=20, singles=20), rounds=1, hiredis=True),

@@ -2,17 +2,19 @@
 
 All keep the same rows under the same keys, in tables that kairos's own `metadata()` describes. The hand-written code is
 that of `sqlite` but for how a statement is sent: to PostgreSQL a batch as one INSERT from arrays, to MariaDB as long
-INSERTs that PyMySQL makes of many rows. Both commit by themselves, so a write is one round trip. The servers are those
-of the tests, which do not wait for a disk: that would take the same time for all.
+INSERTs that PyMySQL makes of many rows. Once it commits by itself, so that a small write is one round trip, and once
+in a transaction, as kairos does, which can then tell whether a write that failed was carried out. The servers are
+those of the tests, which do not wait for a disk: that would take the same time for all.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any, Literal, TypeAlias
 
 import psycopg
@@ -24,14 +26,12 @@ from sqlalchemy.schema import CreateTable
 from benchmarks.harness import Comparison, compare
 from benchmarks.sqlite import SQL, Execute, Row
 from benchmarks.verbs import Kairos, Scale, Store, cases
-from kairos_conformance.servers import Lasting, mariadb, postgresql
 from kairos_sql import metadata
 
 __all__ = ["run"]
 
 Product: TypeAlias = Literal["mariadb", "postgresql"]
 
-SERVERS = {"mariadb": Lasting(mariadb), "postgresql": Lasting(postgresql)}
 INSERT_AIM = 0.6
 
 ARRAYS = """
@@ -45,6 +45,19 @@ DUPLICATES = """
 INSERT INTO delays VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON DUPLICATE KEY UPDATE n = n + VALUES(n)"""
 
 
+@contextmanager
+def server(product: Product) -> Iterator[sa.URL]:
+    """The server that the environment names, or one that is started, in a process of its own."""
+    if given := os.environ.get(f"KAIROS_BENCH_{product.upper()}_URL"):
+        yield sa.make_url(given)
+        return
+    command = [sys.executable, "-m", "kairos_conformance.servers", product]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as started:  # noqa: S603
+        assert started.stdout is not None
+        yield sa.make_url(started.stdout.readline().strip())
+        started.communicate()  # it ends with its input
+
+
 def drop(url: sa.URL, product: Product, table: str, *, create: bool) -> None:
     """Begin with an empty table, or with none."""
     engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
@@ -56,23 +69,31 @@ def drop(url: sa.URL, product: Product, table: str, *, create: bool) -> None:
 
 
 class _HandWritten(SQL):
-    """The driver alone, on one connection that commits by itself."""
+    """The driver alone, on one connection that commits by itself or when it is told to."""
 
-    def __init__(self, url: sa.URL, product: Product) -> None:
-        drop(url, product, "delays", create=True)
+    def __init__(self, url: sa.URL, product: Product, *, commits_itself: bool) -> None:
+        self.commits_itself = commits_itself
+        self._table = "delays" if commits_itself else "delays_of_transactions"
+        self._texts: dict[str, str] = {}
+        drop(url, product, self._table, create=True)
         self._db = self._connect(url)
 
     @abstractmethod
     def _connect(self, url: sa.URL) -> Any:
         """The driver's connection."""
 
-    @staticmethod
-    @cache
-    def _text(sql: str) -> str:
+    def _text(self, sql: str) -> str:
+        if sql not in self._texts:
+            self._texts[sql] = self._translated(sql).replace("delays", self._table)
+        return self._texts[sql]
+
+    def _translated(self, sql: str) -> str:
         return sql.replace("?", "%s")
 
     def _read(self, sql: str, *parameters: Any) -> Iterable[Any]:
         found: Iterable[Any] = self._execute(sql, parameters).fetchall()
+        if not self.commits_itself:
+            self._db.rollback()
         return found
 
     def _execute(self, sql: str, parameters: Row) -> Any:
@@ -88,13 +109,16 @@ class Psycopg(_HandWritten):
     """psycopg 3."""
 
     def _connect(self, url: sa.URL) -> Any:
-        return psycopg.connect(url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True)
+        return psycopg.connect(
+            url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=self.commits_itself
+        )
 
     def _write(self, sql: str, rows: list[Row]) -> None:  # noqa: ARG002 - it is SQLite's
         if len(rows) == 2:
-            self._db.execute(TWO, (*rows[0], *rows[1]), prepare=True)
+            self._db.execute(self._text(TWO), (*rows[0], *rows[1]), prepare=True)
         else:
-            self._db.execute(ARRAYS, tuple(map(list, zip(*rows, strict=True))), prepare=True)
+            self._db.execute(self._text(ARRAYS), tuple(map(list, zip(*rows, strict=True))), prepare=True)
+        self._db.commit()
 
     @contextmanager
     def _transaction(self) -> Iterator[Execute]:
@@ -107,22 +131,23 @@ class PyMySQL(_HandWritten):
 
     def _connect(self, url: sa.URL) -> Any:
         return pymysql.connect(
-            **{"host": url.host, "port": url.port, "user": url.username, "password": url.password},
+            host=url.host,
+            port=url.port or 0,
+            user=url.username,
+            password=url.password or "",
             database=url.database,
-            autocommit=True,
+            autocommit=self.commits_itself,
         )
 
-    @staticmethod
-    @cache
-    def _text(sql: str) -> str:
-        return sql.replace("?", "%s").replace("interval", "`interval`")
+    def _translated(self, sql: str) -> str:
+        return super()._translated(sql).replace("interval", "`interval`")
 
     def _write(self, sql: str, rows: list[Row]) -> None:  # noqa: ARG002 - it is SQLite's
-        if len(rows) == 2:
-            self._db.cursor().executemany(DUPLICATES, rows)
+        if len(rows) == 2 and self.commits_itself:
+            self._db.cursor().executemany(self._text(DUPLICATES), rows)
         else:  # it may be several statements
             with self._transaction():
-                self._db.cursor().executemany(DUPLICATES, rows)
+                self._db.cursor().executemany(self._text(DUPLICATES), rows)
 
     @contextmanager
     def _transaction(self) -> Iterator[Execute]:
@@ -135,17 +160,21 @@ class PyMySQL(_HandWritten):
 
 
 def run(product: Product, scale: Scale, rounds: int) -> Iterator[Comparison]:
-    """Writing and reading, on a server of its own or the one that the environment names."""
-    given = os.environ.get(f"KAIROS_BENCH_{product.upper()}_URL") or SERVERS[product].demand().url
-    driver: Callable[[sa.URL, Product], _HandWritten]
+    """Every verb, one after the other."""
+    driver: Callable[..., _HandWritten]
     driver, name = {"mariadb": (PyMySQL, "pymysql"), "postgresql": (Psycopg, "psycopg")}[product]
-    url = sa.make_url(given).set(drivername=f"{product}+{name}")
+    with server(product) as found:
+        url = found.set(drivername=f"{product}+{name}")
 
-    def kairos() -> Store:
-        drop(url, product, "kairos_histogram", create=False)
-        return Kairos(url.render_as_string(hide_password=False))
+        def kairos() -> Store:
+            drop(url, product, "kairos_histogram", create=False)
+            return Kairos(url.render_as_string(hide_password=False))
 
-    makers: dict[str, Callable[[], Store]] = {"by hand": lambda: driver(url, product), "kairos": kairos}
-    for case in cases(scale):
-        aim = INSERT_AIM if case.what.startswith("insert,") else case.aim
-        yield compare(evolve(case, aim=aim), makers, rounds)
+        makers: dict[str, Callable[[], Store]] = {
+            "by hand": lambda: driver(url, product, commits_itself=True),
+            "transaction": lambda: driver(url, product, commits_itself=False),
+            "kairos": kairos,
+        }
+        for case in cases(scale):
+            aim = INSERT_AIM if case.what.startswith("insert,") else case.aim
+            yield compare(evolve(case, aim=aim), makers, rounds)

@@ -17,7 +17,7 @@ from sybil import Document, Example
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 from sybil.parsers.markdown.lexers import FENCE
 
-from kairos_conformance.servers import Lasting, valkey
+from kairos_conformance.servers import Lasting, postgresql, valkey
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -36,9 +36,12 @@ PROJECTS = {
     for file in ROOT.glob(pattern)
     for project in [tomllib.loads(file.read_text())["project"]]
 }
-# The server of the examples, and the one that they run on.
-REDIS = "redis://localhost:6379"
-VALKEY = Lasting(valkey)
+# The servers of the examples, and those that they run on.
+VALKEY, POSTGRESQL = Lasting(valkey), Lasting(postgresql)
+SERVERS = {
+    "redis://localhost:6379": lambda: VALKEY.demand().url.removesuffix("/0"),
+    "localhost/metrics": lambda: POSTGRESQL.demand().url.partition("://")[2],
+}
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -103,8 +106,9 @@ def test_there_is_a_page_per_distribution() -> None:
 def test_every_block_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     text = (ROOT / page).read_text()
-    if REDIS in text:
-        text = text.replace(REDIS, VALKEY.demand().url.removesuffix("/0"))
+    for place, url in SERVERS.items():
+        if place in text:
+            text = text.replace(place, url())
     document = Document(text, str(ROOT / page))
     for parser in (
         PythonCodeBlockParser(doctest_optionflags=FLAGS),

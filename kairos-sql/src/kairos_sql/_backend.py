@@ -179,7 +179,8 @@ class SQLBackend(Backend):
             with refusing():
                 put(connection, self._sql, rows)
                 for sql, parameters in statements:
-                    connection.exec_driver_sql(sql, parameters)
+                    # Several executions are another call of the driver, which takes it more than one.
+                    connection.exec_driver_sql(sql, parameters if len(parameters) > 1 else parameters[0])
             self._commit(connection)
 
         yield from self._flow(work)
@@ -224,7 +225,14 @@ class SQLBackend(Backend):
         layout = self._sql.layout
 
         def read(query: Query) -> Flow[Rows]:
-            found, error = yield from self._flow(lambda connection: called(fetch, connection, layout, query))
+            def work(connection: sa.Connection) -> tuple[Rows, Exception | None]:
+                try:
+                    return called(fetch, connection, layout, query)
+                finally:
+                    if not connection.closed:
+                        connection.connection.rollback()  # of what it did past SQLAlchemy too
+
+            found, error = yield from self._flow(work)
             if error is not None:
                 raise error
             return found

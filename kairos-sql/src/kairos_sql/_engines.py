@@ -133,6 +133,9 @@ def _keywords(url: sa.URL, client_config: Mapping[str, Any], *, asynchronous: bo
             keywords |= {"pool_size": 1, "max_overflow": 0}
     elif url.get_backend_name() == "sqlite" and "timeout" not in url.query:
         connect_args["timeout"] = _BUSY_TIMEOUT
+    if url.get_backend_name() in {"mysql", "mariadb"}:
+        # A round trip for nothing: what was not committed is rolled back when a verb ends.
+        keywords.setdefault("pool_reset_on_return", None)
     if connect_args:
         keywords["connect_args"] = connect_args | dict(keywords.get("connect_args", {}))
     return keywords
