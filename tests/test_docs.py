@@ -17,7 +17,7 @@ from sybil import Document, Example
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 from sybil.parsers.markdown.lexers import FENCE
 
-from kairos_conformance.servers import Lasting, postgresql, valkey
+from kairos_conformance.servers import Lasting, postgresql, secantus, valkey
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -37,9 +37,10 @@ PROJECTS = {
     for project in [tomllib.loads(file.read_text())["project"]]
 }
 # The servers of the examples, and those that they run on.
-VALKEY, POSTGRESQL = Lasting(valkey), Lasting(postgresql)
+VALKEY, POSTGRESQL, SECANTUS = Lasting(valkey), Lasting(postgresql), Lasting(secantus)
 SERVERS = {
     "redis://localhost:6379": lambda: VALKEY.demand().url.removesuffix("/0"),
+    "mongodb://localhost:27017/": lambda: SECANTUS.demand().url,
     "localhost/metrics": lambda: POSTGRESQL.demand().url.partition("://")[2],
 }
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
