@@ -48,7 +48,7 @@ packages: $(TOOLS_READY) ## build the wheels and sdists of all distributions int
 	@tools/build-packages $(TOOLS)
 
 test-packages: packages $(READY) ## install the wheels alone, with the lowest and the newest dependencies, and test them
-	@for resolution in $(RESOLUTIONS); do UV="$(UV)" $(RUN) tools/wheelhouse $$resolution || exit; done
+	@for resolution in $(RESOLUTIONS); do UV="$(UV)" $(RUN) tools/wheelhouse.py $$resolution || exit; done
 	$(PYTEST) -m packages tests/packages
 
 matrix: ## test-packages on each Python that is here

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Fetch all that our wheels require into one folder, from which they can be installed without an index.
 
-usage: wheelhouse lowest|newest, run by the Python it is for; UV in the environment names uv.
+usage: wheelhouse.py lowest|newest, run by the Python it is for; UV in the environment names uv.
 
 One resolution holds for all distributions with all their extras: it must serve whatever a user installs together.
 The folder is dist/RESOLUTION-X.Y, and its pins.txt names the versions.
