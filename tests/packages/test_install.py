@@ -9,11 +9,12 @@ import sys
 import textwrap
 import venv
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from kairos_conformance.servers import Lasting, secantus, valkey
+from kairos_conformance.servers import Lasting, Server, cassandra, mariadb, postgresql, secantus, shared, valkey
 
 ROOT = Path(__file__).parents[2]
 DIST = ROOT / "dist"
@@ -36,13 +37,38 @@ SCRIPT = """
 """
 PRINTED = "{7200: 5, 10800: 0}\n['/about', '/home']\n"
 
-VALKEY, SECANTUS = Lasting(valkey), Lasting(secantus)
+
+def server(start: Callable[[], Server], environment: str, path: str = "") -> Callable[[Path], str]:
+    """Give the URL of a server: the one that the variable names, or one that starts when it is first asked for."""
+    lasting = Lasting(partial(shared, start))
+
+    def locate(_: Path) -> str:
+        url = os.environ.get(environment) or lasting.demand().url
+        return f"{url.rstrip('/')}{path}"
+
+    return locate
+
 
 # Per store: what pip is asked for, the package to import, and where the store is.
 STORES: dict[str, tuple[str, str, Callable[[Path], str]]] = {
     "memory": ("kairos-core", "kairos", lambda _: "memory://wheels"),
-    "mongodb": ("kairos-core kairos-mongo", "kairos_mongo", lambda _: f"{SECANTUS.demand().url}wheels"),
-    "redis": ("kairos-core kairos-redis[hiredis]", "kairos_redis", lambda _: VALKEY.demand().url),
+    "cassandra": (
+        "kairos-core kairos-cassandra",
+        "kairos_cassandra",
+        server(cassandra, "KAIROS_TEST_CASSANDRA_URL", "/wheels?create_keyspace=1"),
+    ),
+    "mariadb": (
+        "kairos-core kairos-sql[mysql,asyncio]",
+        "kairos_sql",
+        server(mariadb, "KAIROS_TEST_MARIADB_URL"),
+    ),
+    "mongodb": ("kairos-core kairos-mongo", "kairos_mongo", server(secantus, "KAIROS_TEST_MONGODB_URL", "/wheels")),
+    "postgresql": (
+        "kairos-core kairos-sql[postgresql,asyncio]",
+        "kairos_sql",
+        server(postgresql, "KAIROS_TEST_POSTGRESQL_URL"),
+    ),
+    "redis": ("kairos-core kairos-redis[hiredis]", "kairos_redis", server(valkey, "KAIROS_TEST_REDIS_URL")),
     "sqlite": ("kairos-core kairos-sql[asyncio]", "kairos_sql", lambda folder: f"sqlite:///{folder}/wheels.db"),
 }
 
