@@ -13,7 +13,7 @@ SHELL := /bin/bash
 unexport PYTHONPATH PYTHONHOME
 
 DISTRIBUTIONS := kairos-cassandra kairos-core kairos-mongo kairos-redis kairos-sql tests-conformance
-EXAMPLES := kairos-lmdb
+EXAMPLES := kairos-lmdb kairos-stats
 RUN := $(VENV)/bin/python
 PYTEST = $(RUN) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 READY := $(VENV)/.ready
