@@ -75,7 +75,7 @@ def check(command: str, expected: str) -> None:
             execute([*make, "--dry-run"], ROOT)
             return
         case ["pip", "install", *names]:
-            for requirement in map(Requirement, (name.removeprefix("./") for name in names)):
+            for requirement in map(Requirement, (name.removeprefix("./").removeprefix("examples/") for name in names)):
                 extras = PROJECTS[requirement.name].get("optional-dependencies", {})
                 assert requirement.extras <= extras.keys(), requirement
             return
