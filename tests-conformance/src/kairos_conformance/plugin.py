@@ -1,4 +1,4 @@
-"""The pytest plugin of the suite: ``--kairos-url``, the markers, and the contract beside each failure."""
+"""The pytest plugin of the suite: its options, the markers, and the contract beside each failure."""
 
 from __future__ import annotations
 
@@ -18,10 +18,14 @@ _MARKERS = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a backend be tested without any file."""
-    parser.getgroup("kairos").addoption(
-        "--kairos-url",
-        metavar="URL",
-        help="the store that `--pyargs kairos_conformance.suite` tests",
+    group = parser.getgroup("kairos")
+    group.addoption("--kairos-url", metavar="URL", help="the store that `--pyargs kairos_conformance.suite` tests")
+    group.addoption(
+        "--kairos-many",
+        metavar="N",
+        type=int,
+        default=5000,
+        help="how many values, names or buckets the tests of what is large take there at most (default: %(default)s)",
     )
 
 

@@ -24,4 +24,6 @@ class TestBackend(BackendSuite):
         url = config.getoption("--kairos-url")
         if url is None:
             raise pytest.UsageError("say which store to test: --kairos-url URL")
-        return _harnesses.setdefault(url, UrlHarness(url))
+        harness = _harnesses.setdefault(url, UrlHarness(url))
+        harness.many = config.getoption("--kairos-many")
+        return harness
