@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from sybil import Document, Example
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 from sybil.parsers.markdown.lexers import FENCE
 
-from kairos_conformance.servers import Lasting, postgresql, secantus, valkey
+from kairos_conformance.servers import Lasting, cassandra, postgresql, secantus, shared, valkey
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -38,9 +39,11 @@ PROJECTS = {
 }
 # The servers of the examples, and those that they run on.
 VALKEY, POSTGRESQL, SECANTUS = Lasting(valkey), Lasting(postgresql), Lasting(secantus)
+CASSANDRA = Lasting(partial(shared, cassandra))
 SERVERS = {
     "redis://localhost:6379": lambda: VALKEY.demand().url.removesuffix("/0"),
     "mongodb://localhost:27017/": lambda: SECANTUS.demand().url,
+    "cassandra://localhost": lambda: CASSANDRA.demand().url,
     "localhost/metrics": lambda: POSTGRESQL.demand().url.partition("://")[2],
 }
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

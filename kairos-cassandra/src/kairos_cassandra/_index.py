@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from attrs import astuple, frozen
 
 from kairos.backend import Flow
 from kairos.plans import Cutoffs
-from kairos_cassandra._link import Link
+from kairos_cassandra._link import Cql, Link
 from kairos_cassandra._partitions import MIN_BUCKET, Partition, Partitioning
 from kairos_cassandra._schema import SHARDS, Statements
 
@@ -46,48 +47,42 @@ class Index:
         if not self.counting:
             return dict.fromkeys(names, 0)
         rows = yield from self.link.rows(self.sql.generation, [(self.prefix, name) for name in names])
-        return {name: found[0][0] if found else 0 for name, found in zip(names, rows, strict=True)}
+        return _generations(names, rows)
 
     def of_names(self, names: Sequence[str]) -> Flow[Partitions]:
         """All partitions of these names."""
-        rows = yield from self.link.rows(self.sql.partitions, [(self.prefix, shard_of(name), name) for name in names])
-        return (yield from self._current(dict(zip(names, rows, strict=True))))
+        return (yield from self._of(names, self.sql.partitions, ()))
 
     def within(self, names: Sequence[str], partitioning: Partitioning, first: int, last: int) -> Flow[Partitions]:
         """The partitions of these names that hold cells in a range of buckets, by whatever rule they were made."""
-        least, greatest = partitioning.starts(first, last)
+        starts = partitioning.starts(first, last)
         low, _ = partitioning.times(first, last)
-        interval = partitioning.interval.name
-        rows = yield from self.link.rows(
-            self.sql.partitions_of,
-            [(self.prefix, shard_of(name), name, interval, least, greatest) for name in names],
-        )
-        found = yield from self._current(dict(zip(names, rows, strict=True)))
+        found = yield from self._of(names, self.sql.partitions_of, (partitioning.interval.name, *starts))
         return {name: [one for one in partitions if one.end > low] for name, partitions in found.items()}
+
+    def _of(self, names: Sequence[str], cql: Cql, further: tuple[object, ...]) -> Flow[Partitions]:
+        """The current partitions of names that a statement gives; the generations are asked for at the same time."""
+        asked = yield from self.link.bound(cql, [(self.prefix, shard_of(name), name, *further) for name in names])
+        if self.counting:
+            asked += yield from self.link.bound(self.sql.generation, [(self.prefix, name) for name in names])
+        rows = yield from self.link.send(asked)
+        generations = _generations(names, rows[len(names) :]) if self.counting else dict.fromkeys(names, 0)
+        return _current(dict(zip(names, rows, strict=False)), generations)
 
     def everything(self) -> Flow[tuple[Partitions, Partitions]]:
         """The partitions of all names, and apart from them those of generations that were deleted."""
         shards = yield from self.link.rows(self.sql.shard, [(self.prefix, shard) for shard in range(SHARDS)])
-        rows: dict[str, list[Sequence[object]]] = {}
+        rows: dict[str, list[Sequence[Any]]] = {}
         for shard in shards:
             for name, *entry in shard:
                 rows.setdefault(name, []).append(entry)
             yield
-        current = yield from self._current(rows)
+        current = _current(rows, (yield from self.generations(rows)))
         if not self.counting:
             return current, {}
         kept = {name: set(partitions) for name, partitions in current.items()}
         dead = {name: [one for one in map(_partition, found) if one not in kept[name]] for name, found in rows.items()}
         return current, dead
-
-    def _current(self, rows: Mapping[str, Iterable[Sequence[object]]]) -> Flow[Partitions]:
-        """The partitions of rows of the index, without those of generations that were deleted."""
-        found: Partitions = {name: list(map(_partition, entries)) for name, entries in rows.items()}
-        generations = yield from self.generations(name for name, partitions in found.items() if partitions)
-        return {
-            name: [one for one in partitions if one.generation == generations[name]]
-            for name, partitions in found.items()
-        }
 
     def ends(self, partitions: Partitions, cutoffs: Cutoffs, *, last: bool) -> Flow[Ends]:
         """The first (or last) visible bucket of each name in each interval, without those that have none.
@@ -142,5 +137,17 @@ def _from(cutoff: int | None) -> int:
     return MIN_BUCKET if cutoff is None else cutoff
 
 
-def _partition(entry: Sequence[object]) -> Partition:
-    return Partition(*entry)  # type: ignore[arg-type]
+def _generations(names: Iterable[str], rows: Iterable[Sequence[Any]]) -> dict[str, int]:
+    return {name: found[0][0] if found else 0 for name, found in zip(names, rows, strict=True)}
+
+
+def _current(rows: Mapping[str, Iterable[Sequence[Any]]], generations: Mapping[str, int]) -> Partitions:
+    """The partitions of rows of the index, without those of generations that were deleted."""
+    return {
+        name: [one for one in map(_partition, entries) if one.generation == generations[name]]
+        for name, entries in rows.items()
+    }
+
+
+def _partition(entry: Sequence[Any]) -> Partition:
+    return Partition(*entry)
