@@ -56,7 +56,8 @@ def session(server_url):
 @pytest.fixture
 def url(server_url, session):
     """The URL with the keyspace of these tests."""
-    return urlsplit(server_url)._replace(path=f"/{KEYSPACE}").geturl()
+    query = "timeout=60&connect_timeout=60"  # the machine may be busy
+    return urlsplit(server_url)._replace(path=f"/{KEYSPACE}", query=query).geturl()
 
 
 @pytest.fixture

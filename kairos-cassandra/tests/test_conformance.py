@@ -22,7 +22,7 @@ QUIETLY = {"schema_event_refresh_window": -1}
 
 def with_keyspace(url):
     """The URL of the server with a keyspace of this process's own, since several share a server."""
-    return urlsplit(url)._replace(path=f"/{KEYSPACE}", query="create_keyspace=1").geturl()
+    return urlsplit(url)._replace(path=f"/{KEYSPACE}", query="create_keyspace=1&timeout=60&connect_timeout=60").geturl()
 
 
 def fetch(columns, add):

@@ -123,6 +123,10 @@ def cassandra(
     By default Java compiles with less effort, which suits short tests; give a benchmark an empty ``jvm``.
     """
     folder, port, storage_port = Process.new_folder(), free_port(), free_port()
+    # A machine that is busy with other tests is slow, not broken.
+    settings = {
+        f"{kind}request_timeout": "60s" for kind in ("", "read_", "range_", "write_", "counter_write_")
+    } | settings
     if authentication:
         settings["authenticator"] = {"class_name": "PasswordAuthenticator"}
     if tls:
