@@ -203,6 +203,30 @@ def test_the_suite_runs_without_any_file(pytester, url):
     assert result.parseoutcomes()["passed"] >= 20
 
 
+def test_it_says_where_to_look_once_for_each_test(pytester):
+    pytester.makepyfile(
+        """
+        from kairos_conformance import BackendSuite, UrlHarness
+        from kairos.memory import MemoryBackend
+
+        class TestMine(BackendSuite):
+            harness = UrlHarness("mine://x")
+        """
+    )
+
+    class Mine(MemoryBackend):
+        def names(self, cutoffs, options=None):
+            return []
+
+    chosen = "test_zero_makes or test_list_is_sorted or test_a_gauge_keeps or test_very_many_names or no_timestamp"
+    with register(Mine, schemes=["mine"]):
+        result = pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", chosen)
+    result.stdout.fnmatch_lines(
+        ["*where to look, test by test*", "   2 test_zero_makes_the_bucket: a backend that takes 0*"]
+    )
+    assert len([line for line in result.outlines if "test_zero_makes_the_bucket: " in line]) == 1
+
+
 def test_without_a_url_the_suite_says_what_it_needs(pytester):
     result = pytester.runpytest_inprocess(
         *("--pyargs", "kairos_conformance.suite", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", "zero_makes")

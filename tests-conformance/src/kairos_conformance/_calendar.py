@@ -156,7 +156,7 @@ class CalendarTests(SuiteBase):
     def test_every_form_of_a_timestamp(self, store: Store) -> None:
         """A timestamp is an int or a float of Unix seconds, or an aware datetime of any zone (semantics 1.2).
 
-        Look at: nothing in the backend: it only ever sees buckets.
+        Look at: the other failures first: it only ever sees buckets.
         """
         ts = store.open("count")
         zone = timezone(timedelta(hours=5, minutes=45))
@@ -178,7 +178,7 @@ class CalendarTests(SuiteBase):
         """A naive datetime, NaN, an infinity and what is no time at all is a ValueError in every verb, before anything
         is written (semantics 1.2).
 
-        Look at: nothing in the backend: the core checks each point of a batch before it writes the first.
+        Look at: the other failures first: the core checks each point of a batch before it writes the first.
         """
         ts = store.open("count")
         calls: list[Callable[[], Any]] = [
@@ -228,7 +228,7 @@ class CalendarTests(SuiteBase):
         """A step is a number of seconds, as int or digits, or a number with s, min, h, d, w, m (30 days) or y (365
         days) (semantics 1.3).
 
-        Look at: nothing in the backend: it only ever sees buckets.
+        Look at: the other failures first: it only ever sees buckets.
         """
         ts = store.open("count", {"i": {"step": spelling}})
         ts.insert("a", 5, timestamp=3 * seconds + seconds // 2)
@@ -280,7 +280,7 @@ class CalendarTests(SuiteBase):
     def test_a_bucket_lasts_its_real_seconds(self, store: Store) -> None:
         """The duration of a bucket is its own: 28 to 31 days, and short weeks around New Year (semantics 1.4).
 
-        Look at: nothing in the backend: durations come from the core's steps.
+        Look at: the other failures first: durations come from the core's steps.
         """
         ts = store.open("count", CALENDAR)
         span = {"start": at(2012), "end": at(2012, 12), "transform": lambda _data, seconds: seconds // DAY}
@@ -311,7 +311,7 @@ class CalendarTests(SuiteBase):
         """If step and resolution are the same once they are normalised, the interval is coarse; condensing it changes
         nothing and is no error (semantics 1.6).
 
-        Look at: nothing in the backend, unless it looks at the resolution of an interval instead of that of a cell.
+        Look at: a backend that looks at the resolution of an interval instead of that of a cell.
         """
         ts = store.open("count", {"i": {"step": step, "resolution": resolution}})
         ts.insert("a", 2, timestamp=T0)
@@ -333,7 +333,7 @@ class CalendarTests(SuiteBase):
         """One `series` over more than ``max_buckets`` buckets is a ValueError that says how many, a million by default;
         `iterate` has no such limit (semantics 1.7).
 
-        Look at: nothing in the backend: the core counts before it reads.
+        Look at: the other failures first: the core counts before it reads.
         """
         ts = store.open("count", MINUTE, max_buckets=10)
         ts.insert("a", timestamp=T0)
@@ -366,7 +366,7 @@ class CalendarTests(SuiteBase):
     def test_time_of_day_is_kept_in_utc(self, store: Store) -> None:
         """An aware datetime counts by its moment, not by its wall clock (semantics 1.1, 1.2).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts = store.open("count", {"day": {"step": "daily"}})
         ts.insert("a", timestamp=datetime(2013, 1, 1, 1, tzinfo=timezone(timedelta(hours=2))))

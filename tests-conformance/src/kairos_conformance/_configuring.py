@@ -29,7 +29,7 @@ class ConfiguringTests(SuiteBase):
         """A step that is zero, negative, fractional or unknown is a ConfigurationError that names the key (semantics
         1.3).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         with pytest.raises(ConfigurationError, match=r"intervals\['minute'\]\.step"):
             store.open("count", {"minute": {"step": step}})
@@ -43,7 +43,7 @@ class ConfiguringTests(SuiteBase):
     def test_bad_steps(self, store: Store, steps: Any) -> None:
         """``steps`` is None or a positive int (semantics 1.3).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         with pytest.raises(ConfigurationError, match=r"intervals\['minute'\]\.steps"):
             store.open("count", {"minute": {"step": 60, "steps": steps}})
@@ -64,7 +64,7 @@ class ConfiguringTests(SuiteBase):
         """A resolution is not longer than the step, by the nominal lengths of calendar steps: 1, 7, 30 and 365 days
         (semantics 1.6).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         with pytest.raises(ConfigurationError, match=r"intervals\['i'\]\.resolution"):
             store.open("count", {"i": {"step": step, "resolution": resolution}})
@@ -123,7 +123,7 @@ class ConfiguringTests(SuiteBase):
         """A keyword of the constructor that makes no sense is a ConfigurationError that names it, and a ValueError
         (semantics 2.1).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         keywords = {
             "type": "count",
@@ -146,7 +146,10 @@ class ConfiguringTests(SuiteBase):
         container = store.capabilities.typed_container
         if container is None:
             ts = store.open("count", create=False)
-            ts.insert("a", timestamp=T0)
+            try:
+                ts.insert("a", timestamp=T0)
+            except BackendError:  # it has a schema for all types together, and nobody has made it yet
+                store.open("count").insert("a", timestamp=T0)
             assert ts.get("a", "minute", timestamp=T0) == {T0: 1}
             return
         table = "kairos_conformance_missing"
@@ -257,7 +260,7 @@ class ConfiguringTests(SuiteBase):
     def test_closing_one_leaves_the_others(self, store: Store) -> None:
         """`close` closes what was opened from a URL, never a client of the user's (design: who opens closes).
 
-        Look at: `Backend.owns_client` and `Backend.close`.
+        Look at: `Backend.owns_client`, and a `Backend.close` that closes what other Timeseries still use.
         """
         one, other = store.open("count"), store.open("count")
         one.insert("a", timestamp=T0)

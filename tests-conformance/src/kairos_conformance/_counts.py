@@ -43,7 +43,8 @@ class CountTests(SuiteBase):
         """An addition that would take a count out of 64 bits raises, an OverflowError, and changes nothing (semantics
         3.5; capability ``checked_counts``). An increment past 64 bits is a ValueError everywhere.
 
-        Look at: silent promotion to float (SQLite), wrapping, or an error of the driver that passes bare.
+        Look at: silent promotion to float (SQLite), wrapping, an error of the driver that passes bare, or one that is
+        caught and not raised again.
         """
         ts = store.open("count", BOTH)
         for increment in (2**63, -(2**63) - 1, 10**30, [LARGEST, 1]):
@@ -144,7 +145,7 @@ class CountTests(SuiteBase):
         """A count grows by finite ints and floats only; anything else is a ValueError and nothing is written (semantics
         3.4, 3.5).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts = store.open("count")
         with pytest.raises(InvalidValue):

@@ -165,7 +165,7 @@ class DeletingTests(SuiteBase):
         """An unknown interval is UnknownInterval, a bad timestamp a ValueError, and nothing is removed (semantics 1.2,
         4.1, 5).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts = store.open("gauge")
         ts.insert("a", 1, timestamp=T0)
@@ -182,7 +182,7 @@ class DeletingTests(SuiteBase):
     def test_a_bad_limit_of_expire(self, store: Store, limit: Any) -> None:
         """``limit=`` of `expire` is a positive int (semantics 5).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts = store.open("series")
         refusal = NotImplementedError if store.expires_natively("series") else InvalidValue

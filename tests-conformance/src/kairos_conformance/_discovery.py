@@ -51,7 +51,7 @@ class DiscoveryTests(SuiteBase):
         """However long the range, `iterate` makes few reads, each of a part, and begins before it has read all
         (semantics 4.7).
 
-        Look at: nothing in the backend, unless it reads more than its query asks for.
+        Look at: a backend that reads more than its query asks for; else the other failures first.
         """
         reads = ReadLog()
         ts = store.open(kind, MINUTE, plugins=[reads], max_buckets=100)
@@ -172,7 +172,7 @@ class DiscoveryTests(SuiteBase):
     def test_iterate_over_a_calendar(self, store: Store) -> None:
         """`iterate` steps from boundary to actual boundary (semantics 1.4, 4.7).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts: Any = store.open("count", {"week": {"step": "weekly"}})
         ts.insert("a", timestamp=at(2012, 12, 25))

@@ -102,7 +102,7 @@ class HookTests(SuiteBase):
         """Each hook is asked once per query, knows the query, the kind and the colour, and a keyword of the call goes
         before it (semantics 4.9).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         asked: list[HookContext] = []
 

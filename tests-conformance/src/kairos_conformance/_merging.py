@@ -63,7 +63,7 @@ class MergingTests(SuiteBase):
         """Names come in a list, a tuple or a set, which is sorted first; a name that is there twice counts once, and a
         list of one is joined too (semantics 4.6).
 
-        Look at: nothing in the backend: it gets each name once.
+        Look at: the other failures first: it gets each name once.
         """
         ts = two_names(store, kind)
         joined = {T0: holding(kind, 4, 1, 2)}
@@ -78,7 +78,7 @@ class MergingTests(SuiteBase):
     def test_an_empty_list_of_names(self, store: Store, names: Any) -> None:
         """An empty list of names is a ValueError (semantics 4.6).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts = store.open("count")
         for call in (
@@ -93,7 +93,7 @@ class MergingTests(SuiteBase):
     def test_condense_comes_before_join(self, store: Store, kind: str) -> None:
         """Each name is condensed by itself, then the results are joined (semantics 4.4).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts = two_names(store, kind)
         b, a = (1, 2, 3), (4, 5)
@@ -122,7 +122,7 @@ class MergingTests(SuiteBase):
         """``join_rows`` gets one data per name, in the order of the names, the empty value where a name has none
         (semantics 4.4).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts = two_names(store, kind)
         nothing = EMPTY[kind]
@@ -162,7 +162,7 @@ class MergingTests(SuiteBase):
         """A custom condense gets {resolution start: data}, a custom collapse {interval start: data}, of what there is;
         ``collapse=True`` uses a custom condense (semantics 4.4).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts = store.open(kind, FINE)
         for value, offset in ((1, 0), (2, 60), (3, 7200)):
@@ -209,7 +209,7 @@ class MergingTests(SuiteBase):
     def test_nothing_that_was_read_is_changed_in_place(self, store: Store, kind: str) -> None:
         """Condensing, joining, collapsing and transforming leave alone what they are given (semantics 4.4).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts = two_names(store, kind)
         kept: list[Any] = []
@@ -232,7 +232,7 @@ class MergingTests(SuiteBase):
     def test_names_are_read_together(self, store: Store, kind: str) -> None:
         """Twenty names are one read, not twenty (semantics 4.6).
 
-        Look at: nothing in the backend: it gets all names in one `Query`.
+        Look at: the other failures first: it gets all names in one `Query`.
         """
         reads = ReadLog()
         ts = store.open(kind, BOTH, plugins=[reads])

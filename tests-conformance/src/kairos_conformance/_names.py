@@ -162,7 +162,7 @@ class NamesTests(SuiteBase):
         """An empty name, NUL, a lone surrogate and what is no text is a ValueError in every verb, before anything is
         written (semantics 2.3).
 
-        Look at: nothing in the backend: the core checks names.
+        Look at: the other failures first: the core checks names.
         """
         ts = store.open("count")
         for call in (
@@ -187,7 +187,8 @@ class NamesTests(SuiteBase):
         """A name as long as the backend declares works, a longer one is a ValueError before anything is written
         (semantics 2.3; capability ``max_name_bytes``, where None means that there is no limit).
 
-        Look at: the width of columns and keys, in bytes of UTF-8, and ``max_name_bytes``.
+        Look at: the width of columns and keys, in bytes of UTF-8, with all that is in a key beside the name; and
+        ``max_name_bytes``.
         """
         limit = store.capabilities.max_name_bytes
         length = 5000 if limit is None else limit
@@ -234,7 +235,7 @@ class NamesTests(SuiteBase):
     def test_a_colon_at_the_end_of_a_prefix_makes_no_difference(self, store: Store, kind: str) -> None:
         """'a' and 'a:' are the same prefix (semantics 2.4).
 
-        Look at: nothing in the backend: the core takes the colon away.
+        Look at: the other failures first: the core takes the colon away.
         """
         store.open(kind).insert("a", 1, timestamp=T0)
         other = store.open(kind, prefix=f"{store.namespace}:")

@@ -98,7 +98,7 @@ class ReadingTests(SuiteBase):
         them: ``steps`` buckets that include it. With none: up to now. ``steps=`` wins over the configuration, which
         wins over 1 (semantics 4.2).
 
-        Look at: nothing in the backend: the core computes the range.
+        Look at: the end of a range in `Backend.read`, which is included; the range itself is the core's work.
         """
         ts = store.open(
             "count", {"five": {"step": "1d", "steps": 5}, "all": {"step": "1d"}, "month": {"step": "monthly"}}
@@ -132,7 +132,7 @@ class ReadingTests(SuiteBase):
     def test_steps_is_a_positive_int(self, store: Store, steps: Any) -> None:
         """``steps=`` of a `series` is a positive int; anything else is a ValueError (semantics 4.2).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         with pytest.raises(InvalidValue):
             store.open("count").series("a", "minute", steps=steps)
@@ -140,7 +140,7 @@ class ReadingTests(SuiteBase):
     def test_start_after_end_is_an_error(self, store: Store) -> None:
         """A range that ends before it starts is a ValueError (semantics 4.2).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         with pytest.raises(InvalidValue):
             store.open("count").series("a", "minute", start=T0 + 60, end=T0)
@@ -149,7 +149,7 @@ class ReadingTests(SuiteBase):
         """An interval that is not configured raises UnknownInterval, a LookupError, in every verb that takes one
         (semantics 4.1).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts = store.open("count")
         unknown: list[Any] = ["hour", "", None, 5, []]
@@ -163,7 +163,7 @@ class ReadingTests(SuiteBase):
     def test_condensed_is_the_old_name_of_condense(self, store: Store, kind: str) -> None:
         """``condensed=`` works as ``condense=`` does, with a DeprecationWarning (semantics 4.1).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts = store.open(kind, FINE)
         ts.insert("a", 1, timestamp=T0)
@@ -211,7 +211,7 @@ class ReadingTests(SuiteBase):
         """The "no data" of a gauge is read_func(''), after joining; None if that raises ValueError or TypeError, or if
         there is no ``read_func`` (semantics 4.3).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts = store.open("gauge", BOTH, read_func=read_func)
         assert ts.get("a", "minute", timestamp=T0) == {T0: expected}

@@ -59,7 +59,8 @@ class RetentionTests(SuiteBase):
         """A bucket is visible until the second at which the bucket ``steps`` later begins, and from then on in no verb
         (semantics 1.5).
 
-        Look at: ``expires_at`` computed from the time of writing, or a comparison that is off by one.
+        Look at: cutoffs that a verb ignores, ``expires_at`` computed from the time of writing, or a comparison that is
+        off by one.
         """
         step = store.quiet_step
         ts = store.open(kind, {"i": {"step": step, "steps": 2}})
@@ -139,7 +140,7 @@ class RetentionTests(SuiteBase):
     def test_the_clock_is_read_once_per_verb(self, store: Store) -> None:
         """Everything that one verb does, it does at one moment (semantics 1.5).
 
-        Look at: nothing in the backend: it gets cutoffs and knows no clock.
+        Look at: the other failures first: it gets cutoffs and knows no clock.
         """
         ts = store.open("count", {"i": {"step": store.quiet_step, "steps": 3}})
         calls: list[Callable[[], Any]] = [
@@ -162,7 +163,7 @@ class RetentionTests(SuiteBase):
         """A point whose bucket is already past is reported as expired, and does not come back under a reader who would
         see it (semantics 1.5, 3.2).
 
-        Look at: nothing in the backend: the core does not send these cells.
+        Look at: the other failures first: the core does not send these cells.
         """
         step = store.quiet_step
         ts = store.open(kind, {"i": {"step": step, "steps": 2}, "forever": {"step": step}})
@@ -252,7 +253,7 @@ class RetentionTests(SuiteBase):
     def test_further_intervals_obey_the_retention(self, store: Store) -> None:
         """``intervals=-n`` writes no bucket that is already past (semantics 1.5, 3.1).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         step = store.quiet_step
         ts = store.open("count", {"i": {"step": step, "steps": 3}})

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Client", "Clock", "Colour", "ReadLog", "Store", "awaited"]
 
 _DONE = object()
+__tracebackhide__ = True  # a failure is not here
 
 
 class Colour(StrEnum):

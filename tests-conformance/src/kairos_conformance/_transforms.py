@@ -48,7 +48,7 @@ class TransformTests(SuiteBase):
     def test_transforms_of_nothing(self, store: Store, kind: str) -> None:
         """Of empty data mean, min and max give 0, count and sum 0, and of a gauge None (semantics 4.5).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts = store.open(kind)
         names = ["mean", "count", "min", "max", "sum", "rate"]
@@ -75,7 +75,7 @@ class TransformTests(SuiteBase):
         """``rate`` divides by the seconds of the bucket: the resolution's, the interval's if condensed, those of the
         whole range if collapsed (semantics 4.5).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts = store.open(kind, FINE | {"month": {"step": "monthly"}})
         ts.insert("a", [6, 2], timestamp=T0)
@@ -98,7 +98,7 @@ class TransformTests(SuiteBase):
         """A callable with one required argument gets the data, one with two also the seconds that it covers; one
         without a readable signature gets the data (semantics 4.5).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts = store.open(kind)
         ts.insert("a", [6, 2], timestamp=T0)
@@ -126,7 +126,7 @@ class TransformTests(SuiteBase):
         """A list, a tuple or a set of transforms gives a dict with what was given as keys, a dict of transforms one
         with its own keys; the data is read once (semantics 4.5).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         reads = ReadLog()
         ts = store.open(kind, BOTH, plugins=[reads])
@@ -147,7 +147,7 @@ class TransformTests(SuiteBase):
     def test_transform_comes_last(self, store: Store, kind: str) -> None:
         """A transform gets what condensing, joining and collapsing made (semantics 4.5).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts = store.open(kind, FINE)
         ts.bulk_insert([("b", 1, T0), ("b", 2, T0 + 60), ("a", 3, T0), ("a", 4, T0 + 3600)])
@@ -167,7 +167,7 @@ class TransformTests(SuiteBase):
     def test_an_unknown_transform(self, store: Store, kind: str) -> None:
         """A name that nobody knows is a ValueError that lists the known ones, with data and without (semantics 4.5).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts = store.open(kind)
         for transform in ("no-such", ["sum", "no-such"], {"x": "no-such"}):

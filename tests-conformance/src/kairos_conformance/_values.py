@@ -243,7 +243,7 @@ class ValuesTests(SuiteBase):
     def test_nan_is_no_key(self, store: Store, kind: str, value: Any) -> None:
         """NaN equals nothing, so it is never a key: a ValueError, and nothing is written (semantics 3.4).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         for name in ("float", "decimal", None):
             ts = store.open(kind, value_type=name)
@@ -308,7 +308,7 @@ class ValuesTests(SuiteBase):
     def test_read_func_gets_each_value(self, store: Store, kind: str) -> None:
         """``read_func`` is applied to every value that is read, in every verb (semantics 4.1).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts = store.open(kind, value_type="text", read_func=len)
         ts.insert("a", ["xx", "x"], timestamp=T0)

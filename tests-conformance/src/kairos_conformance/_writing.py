@@ -38,7 +38,7 @@ class WritingTests(SuiteBase):
     def test_the_type_is_series_by_default(self, store: Store) -> None:
         """Without ``type`` a Timeseries is a series (semantics 2.2).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts = store.open(None, value_type=None)
         ts.insert("a", [1, 1], timestamp=T0)
@@ -52,7 +52,7 @@ class WritingTests(SuiteBase):
     def test_a_collection_inserts_its_members(self, store: Store, kind: str, make: Any) -> None:
         """A list, a tuple or a generator inserts its members, in order (semantics 3.1).
 
-        Look at: nothing in the backend: it gets reduced cells.
+        Look at: the other failures first: it gets reduced cells.
         """
         ts = store.open(kind)
         assert ts.insert("a", make([5, 7, 5]), timestamp=T0) == Written(points=3, cells=1, expired=0)
@@ -64,7 +64,7 @@ class WritingTests(SuiteBase):
         """A set or a frozenset inserts its members where order does not matter; into a series or a gauge it is a
         ValueError (semantics 3.1).
 
-        Look at: nothing in the backend: it gets reduced cells.
+        Look at: the other failures first: it gets reduced cells.
         """
         ts = store.open(kind)
         if kind in {"series", "gauge"}:
@@ -95,7 +95,7 @@ class WritingTests(SuiteBase):
         """A dict, a range, a deque, text and bytes are one value: here one that is not an int, and so a ValueError
         that leaves nothing behind (semantics 3.1).
 
-        Look at: nothing in the backend, unless its type of values takes what is not an int.
+        Look at: a type of values that takes what is not an int; else the other failures first.
         """
         ts = store.open(kind)
         with pytest.raises(InvalidValue):
@@ -119,7 +119,7 @@ class WritingTests(SuiteBase):
         """A NumPy array of one dimension inserts its members, as Python's own objects; one without dimension is a
         value; more dimensions, and types that Python has no exact twin for, are a ValueError (semantics 3.1).
 
-        Look at: nothing in the backend: it never sees NumPy.
+        Look at: the other failures first: it never sees NumPy.
         """
         numpy = pytest.importorskip("numpy", reason="pip install 'kairos-conformance[numpy]'")
         ts = store.open("series", value_type="int")
@@ -142,7 +142,7 @@ class WritingTests(SuiteBase):
     def test_a_value_may_be_left_out_for_a_count_only(self, store: Store, kind: str) -> None:
         """A count grows by 1 where no value is given; the other kinds need one (semantics 3.1).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts = store.open(kind)
         if kind == "count":
@@ -156,7 +156,7 @@ class WritingTests(SuiteBase):
     def test_none_is_no_value(self, store: Store, kind: str) -> None:
         """None is a ValueError, alone and among others (semantics 3.1).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts = store.open(kind)
         calls: list[Callable[[], Any]] = [
@@ -175,7 +175,7 @@ class WritingTests(SuiteBase):
         """``intervals=n`` writes the value to the n intervals that follow, or precede if n is negative; with a
         resolution into the first resolution bucket of each (semantics 3.1).
 
-        Look at: nothing in the backend: it gets the cells.
+        Look at: the other failures first: it gets the cells.
         """
         ts = store.open(kind, BOTH)
         assert ts.insert("a", 1, timestamp=T0 + 125, intervals=2) == Written(points=1, cells=6, expired=0)
@@ -189,7 +189,7 @@ class WritingTests(SuiteBase):
     def test_further_intervals_follow_the_calendar(self, store: Store) -> None:
         """The timestamp's interval is shifted by whole steps, not by seconds (semantics 3.1).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts = store.open("count", {"month": {"step": "monthly", "resolution": "weekly"}})
         ts.bulk_insert([("a", 1, at(2013, 1, 31))], intervals=2)
@@ -273,7 +273,7 @@ class WritingTests(SuiteBase):
         """What is neither ``{timestamp: {name: values}}`` nor (name, value, timestamp)s is a ValueError, and nothing is
         written (semantics 3.2).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts = store.open("count")
         with pytest.raises(InvalidValue):
@@ -284,7 +284,7 @@ class WritingTests(SuiteBase):
     def test_bad_further_intervals(self, store: Store, intervals: Any) -> None:
         """``intervals=`` is an int (semantics 3.1).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         ts = store.open("count")
         with pytest.raises(InvalidValue, match="intervals"):
@@ -297,7 +297,7 @@ class WritingTests(SuiteBase):
     def test_a_bad_point_spoils_the_whole_batch(self, store: Store, kind: str) -> None:
         """If any point of a batch is refused, nothing of it is written (semantics 3.1, 3.4).
 
-        Look at: nothing in the backend: the core groups all of a batch before it writes.
+        Look at: the other failures first: the core groups all of a batch before it writes.
         """
         ts = store.open(kind, BOTH)
         good = [("a", 1, T0 + 60 * number) for number in range(100)]
@@ -334,7 +334,7 @@ class WritingTests(SuiteBase):
     def test_write_func_comes_first_and_once_per_value(self, store: Store, kind: str) -> None:
         """``write_func`` gets each value as it was given, once, before anything else looks at it (semantics 3.3).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         seen: list[Any] = []
 
@@ -352,7 +352,7 @@ class WritingTests(SuiteBase):
     def test_a_failing_write_func_writes_nothing(self, store: Store, kind: str) -> None:
         """What ``write_func`` raises passes through unchanged, and nothing of the batch is written (semantics 2.5).
 
-        Look at: nothing in the backend.
+        Look at: the other failures first, since this is the core's work.
         """
         failure = RuntimeError("a write_func of the user's")
 

@@ -1,13 +1,16 @@
-"""The pytest plugin of the suite: its options, the markers, and the contract beside each failure."""
+"""The pytest plugin of the suite: its options, the markers, the contract beside each failure, and where to look."""
 
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Generator
 
 import pytest
 
-__all__ = ["pytest_addoption", "pytest_configure", "pytest_runtest_makereport"]
+__all__ = ["pytest_addoption", "pytest_configure", "pytest_runtest_makereport", "pytest_terminal_summary"]
+
+_CONTRACT = "The contract of kairos"
 
 _MARKERS = (
     "full: more of the same, for a thorough run; `-m 'not full'` leaves it out",
@@ -41,5 +44,25 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     function = getattr(item, "function", None)
     if report.failed and getattr(function, "__module__", "").startswith("kairos_conformance."):
-        report.sections.append(("The contract of kairos", inspect.getdoc(function) or ""))
+        report.sections.append((_CONTRACT, inspect.getdoc(function) or ""))
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say once per test, and not once per failure, where to look: one mistake may break hundreds."""
+    advice: dict[str, str] = {}
+    failures: Counter[str] = Counter()
+    for report in terminalreporter.getreports("failed"):
+        for title, text in report.sections:
+            if title == _CONTRACT:
+                test = report.nodeid.rpartition("::")[2].partition("[")[0]
+                advice[test] = " ".join(text.partition("Look at: ")[2].split())
+                failures[test] += 1
+    telling = {test: where for test, where in advice.items() if not where.startswith("the other failures first")}
+    if len(advice) < 2:
+        return
+    terminalreporter.section("where to look, test by test")
+    for test, where in telling.items():
+        terminalreporter.line(f"{failures[test]:4} {test}: {where}")
+    if rest := len(advice) - len(telling):
+        terminalreporter.line(f"     and {rest} more of what the core makes of what the backend gives")
