@@ -51,23 +51,33 @@ class Index:
 
     def of_names(self, names: Sequence[str]) -> Flow[Partitions]:
         """All partitions of these names."""
-        return (yield from self._of(names, self.sql.partitions, ()))
+        found, _ = yield from self._of(names, self.sql.partitions, ())
+        return found
 
-    def within(self, names: Sequence[str], partitioning: Partitioning, first: int, last: int) -> Flow[Partitions]:
-        """The partitions of these names that hold cells in a range of buckets, by whatever rule they were made."""
+    def within(
+        self, names: Sequence[str], partitioning: Partitioning, first: int, last: int, also: Sequence[Any] = ()
+    ) -> Flow[tuple[Partitions, list[list[Any]]]]:
+        """The partitions of these names that hold cells in a range of buckets, by whatever rule they were made; and the
+        rows of statements to send at the same time.
+        """
         starts = partitioning.starts(first, last)
         low, _ = partitioning.times(first, last)
-        found = yield from self._of(names, self.sql.partitions_of, (partitioning.interval.name, *starts))
-        return {name: [one for one in partitions if one.end > low] for name, partitions in found.items()}
+        found, rows = yield from self._of(names, self.sql.partitions_of, (partitioning.interval.name, *starts), also)
+        return {name: [one for one in partitions if one.end > low] for name, partitions in found.items()}, rows
 
-    def _of(self, names: Sequence[str], cql: Cql, further: tuple[object, ...]) -> Flow[Partitions]:
-        """The current partitions of names that a statement gives; the generations are asked for at the same time."""
+    def _of(
+        self, names: Sequence[str], cql: Cql, further: tuple[object, ...], also: Sequence[Any] = ()
+    ) -> Flow[tuple[Partitions, list[list[Any]]]]:
+        """The current partitions of names that a statement gives; the generations are asked for at the same time, and
+        so is what ``also`` says, whose rows come with them.
+        """
         asked = yield from self.link.bound(cql, [(self.prefix, shard_of(name), name, *further) for name in names])
         if self.counting:
             asked += yield from self.link.bound(self.sql.generation, [(self.prefix, name) for name in names])
-        rows = yield from self.link.send(asked)
-        generations = _generations(names, rows[len(names) :]) if self.counting else dict.fromkeys(names, 0)
-        return _current(dict(zip(names, rows, strict=False)), generations)
+        rows = yield from self.link.send([*asked, *also])
+        told = rows[len(names) : len(asked)]
+        generations = _generations(names, told) if self.counting else dict.fromkeys(names, 0)
+        return _current(dict(zip(names, rows, strict=False)), generations), rows[len(asked) :]
 
     def everything(self) -> Flow[tuple[Partitions, Partitions]]:
         """The partitions of all names, and apart from them those of generations that were deleted."""

@@ -70,11 +70,11 @@ class Decoder:
 
     def add(self, cells: Cells, rows: Iterable[Any], *, fine: bool) -> None:
         """Add the rows of a partition that belong to a fine interval, or to a coarse one."""
-        wanted = ((row[0], row[1], row) for row in rows if (row[1] != NO_RESOLUTION) is fine)
-        put = _PUT[self.shape]
+        wanted = [row for row in rows if (row[1] != NO_RESOLUTION) is fine]
         try:
-            for bucket, r_time, row in wanted:
-                put(cells.setdefault(bucket, {}), part_of(r_time), row, self.value)
+            if self.decode is not None and self.shape is not Shape.COUNTER:
+                wanted = [(row[0], row[1], self.decode(row[2]), *row[3:]) for row in wanted]
+            _PUT[self.shape](cells, wanted)
         except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
             raise BackendError(f"a row is not what kairos wrote: {error}") from error
 
@@ -102,29 +102,37 @@ def ascending(cells: Cells) -> Cells:
     }
 
 
-def _put_list(cell: dict[Any, Any], part: Any, row: Any, value: Callable[[Any], Any]) -> None:
-    cell.setdefault(part, []).append(value(row[2]))
+# One loop for each shape: what is done per row is done half a million times for a year of minutes.
 
 
-def _put_register(cell: dict[Any, Any], part: Any, row: Any, value: Callable[[Any], Any]) -> None:
-    cell[part] = value(row[2])
+def _put_list(cells: Cells, rows: Iterable[Any]) -> None:
+    for bucket, r_time, value in rows:
+        cells.setdefault(bucket, {}).setdefault(_PART_OF.get(r_time, r_time), []).append(value)
 
 
-def _put_set(cell: dict[Any, Any], part: Any, row: Any, value: Callable[[Any], Any]) -> None:
-    cell.setdefault(part, set()).add(value(row[2]))
+def _put_register(cells: Cells, rows: Iterable[Any]) -> None:
+    for bucket, r_time, value in rows:
+        cells.setdefault(bucket, {})[_PART_OF.get(r_time, r_time)] = value
 
 
-def _put_counter(cell: dict[Any, Any], part: Any, row: Any, _: Callable[[Any], Any]) -> None:
-    cell[part] = cell.get(part, 0) + row[2]
+def _put_set(cells: Cells, rows: Iterable[Any]) -> None:
+    for bucket, r_time, value in rows:
+        cells.setdefault(bucket, {}).setdefault(_PART_OF.get(r_time, r_time), set()).add(value)
 
 
-def _put_counters(cell: dict[Any, Any], part: Any, row: Any, value: Callable[[Any], Any]) -> None:
-    counts = cell.setdefault(part, {})
-    key = value(row[2])
-    counts[key] = counts.get(key, 0) + row[3]
+def _put_counter(cells: Cells, rows: Iterable[Any]) -> None:
+    for bucket, r_time, number in rows:
+        cell, part = cells.setdefault(bucket, {}), _PART_OF.get(r_time, r_time)
+        cell[part] = cell.get(part, 0) + number
 
 
-_PUT: Mapping[Shape, Callable[[dict[Any, Any], Any, Any, Callable[[Any], Any]], None]] = {
+def _put_counters(cells: Cells, rows: Iterable[Any]) -> None:
+    for bucket, r_time, key, number in rows:
+        counts = cells.setdefault(bucket, {}).setdefault(_PART_OF.get(r_time, r_time), {})
+        counts[key] = counts.get(key, 0) + number
+
+
+_PUT: Mapping[Shape, Callable[[Cells, Iterable[Any]], None]] = {
     Shape.LIST: _put_list,
     Shape.REGISTER: _put_register,
     Shape.SET: _put_set,
