@@ -285,15 +285,18 @@ class NeverGivesWay(MemoryBackend):
 
 
 class MistakesThatOnlyChanceFinds(MemoryBackend):
-    """Loses a name that is read together with these two others: no standard test does that."""
+    """Reads the first of some names in place of the last, if two of these are among them: no standard test does that.
+    (Random sequences do: 1500 of 1500, as measured. The sequences are not the same in every run, since hypothesis also
+    draws constants of whatever modules are loaded, and what is visible depends on the time.)
+    """
 
     caught_by = "test_random_verbs_agree_with_memory"
     among = "blocking-count"
 
     def read(self, query):
         rows = super().read(query)
-        if {"a", "A"} < set(query.names):
-            rows[query.names[-1]] = {}
+        if len({"a", "A", "a ", "\u00e9"} & set(query.names)) > 1:
+            rows[query.names[-1]] = rows[query.names[0]]
         return rows
 
 
