@@ -88,7 +88,8 @@ class Capabilities:
 
     typed_container: str | None = None
     """The constructor's keyword that names the table or collection, if one holds a single type of values: opening it
-    with another type or ``value_type`` is a `ConfigurationError` that names it. None: nothing to refuse."""
+    with another type or ``value_type`` is a `ConfigurationError` that names it. None: nothing to refuse, since there is
+    no schema, or one for all types together."""
 
     aggregates: frozenset[Aggregate] = frozenset()
     """What a `Query` may ask for instead of the data of lists, counters and sets; else the core asks for the data, so
@@ -147,8 +148,9 @@ class Backend(ABC):
         """Make a backend on a URL (a str) or on the user's own client, without any I/O.
 
         A driver whose constructor connects is constructed at the first verb; a bad URL is still reported here. Who
-        opens closes: `close` closes what was opened from a URL and never a client of the user's. A client of the
-        other colour and an unknown option is a `ConfigurationError`.
+        opens closes: `close` closes what was opened from a URL and never a client of the user's. A target of another
+        kind, a client of the other colour, a prefix that is too long and an unknown option is a `ConfigurationError`.
+        A backend that only blocks serves both colours, and need not look at ``asynchronous``.
         """
 
     @property
@@ -177,7 +179,8 @@ class Backend(ABC):
 
     @abstractmethod
     def write(self, batch: Batch) -> Result[None]:
-        """Add all cells of a batch: append to lists, add to counters, replace registers, unite sets.
+        """Add all cells of a batch: append to lists, add to counters, replace registers, unite sets. The payloads are
+        not the backend's: it copies what it keeps.
 
         Several writers may do so at the same time, and every sum stays exact. A failure raises, once no request is
         under way any more; a write whose outcome is unknown is not repeated, and its error has
@@ -188,9 +191,10 @@ class Backend(ABC):
     @abstractmethod
     def read(self, query: Query) -> Result[Rows]:
         """The cells of all names in the range, decoded: list → list, counters → dict, counter → int or float,
-        register → value, set → set. A coarse interval reads only cells without a resolution bucket, a fine one only
-        cells with one. What is returned belongs to the caller, who may change it. With ``query.aggregates``, which
-        is only asked of who declares them, the data of a cell is a tuple of these.
+        register → value, set → set; each value as `value_type` accepted it, of the same Python type. A coarse interval
+        reads only cells without a resolution bucket, a fine one only cells with one. What is returned belongs to the
+        caller, who may change it. With ``query.aggregates``, which is only asked of who declares them, the data of a
+        cell is a tuple of these.
         """
 
     @abstractmethod
@@ -232,4 +236,7 @@ class Backend(ABC):
         """Called in the child after a fork: make locks of the backend's own anew and, if the client was opened here,
         forget inherited connections without closing them, so that the next verb opens new ones. It runs inside of
         ``os.register_at_fork``, perhaps before the driver's own hook: no call of the driver that takes a lock.
+
+        A driver that lets a process open a file only once must close it here. Then let a fork wait until no call is
+        under way: ``os.register_at_fork(before=lock.acquire, …)``.
         """

@@ -145,7 +145,8 @@ class Query:
 
 @frozen(kw_only=True)
 class Selector:
-    """What to delete: all of a namespace (``name`` is None), a name, or of a name the buckets in ``spans``.
+    """What to delete: all of a namespace (``name`` is None, and so is ``spans``), a name, or of a name the buckets in
+    ``spans``.
 
     ``spans`` maps intervals to ranges of buckets; None means every stored interval, configured or not, with all its
     buckets. ``cutoffs`` has all configured intervals: of the cells removed, those in one of these intervals and not

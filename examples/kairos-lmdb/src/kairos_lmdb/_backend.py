@@ -123,8 +123,7 @@ class LMDBBackend(Backend):
                     span = self._space.span(name, interval, cutoff)
                     if first := next(self._walk(cursor, span), None):
                         cursor.prev() if cursor.set_range(span[1]) else cursor.last()
-                        last = self._space.parse(cursor.key())
-                        found.setdefault(name, {})[interval] = (first.bucket, last.bucket)
+                        found.setdefault(name, {})[interval] = (first.bucket, self._space.parse(cursor.key()).bucket)
             return found
 
         return self._file.transaction(work) or {}
