@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from contextlib import closing, contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 
 import pytest
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from kairos_conformance import BackendSuite, Colour, Harness, UrlHarness
-from kairos_conformance.servers import Lasting, ServerHarness, mariadb, postgresql
+from kairos_conformance.servers import Lasting, ServerHarness, mariadb, postgresql, shared
 
 
 def _rows(connection, table, name, interval, *span):
@@ -141,8 +141,8 @@ class TestEngine(BackendSuite):
 
 # --- Servers --------------------------------------------------------------------------------------------------------
 
-POSTGRESQL = Lasting(postgresql)
-MARIADB = Lasting(mariadb)
+POSTGRESQL = Lasting(partial(shared, postgresql))
+MARIADB = Lasting(partial(shared, mariadb))
 FOREIGN = f"kairos_foreign_{os.getpid()}"
 
 
@@ -212,3 +212,50 @@ class TestMariaDB(BackendSuite):
     """MariaDB by URL, blocking by PyMySQL and asynchronous by asyncmy."""
 
     harness = MariaDBHarness()
+
+
+class _Engines:
+    """Engines of the user's, one for each test. ``drivers`` are the blocking and the asynchronous one."""
+
+    @contextmanager
+    def target(self, colour, run):
+        make = create_async_engine if colour is Colour.ASYNC else sa.create_engine
+        engine = make(sa.make_url(self.url).set(drivername=self.drivers[colour is Colour.ASYNC]), poolclass=NullPool)
+        yield engine
+        run(engine.dispose())
+
+
+class PostgreSQLEngineHarness(_Engines, PostgreSQLHarness):
+    """Other drivers, in a schema."""
+
+    drivers = ("postgresql+psycopg2", "postgresql+asyncpg")
+
+    def __init__(self):
+        super().__init__(options={"schema": "conformance"})
+
+    def missing(self):
+        reason = super().missing()
+        if reason is None:
+            with self.engine.begin() as connection:
+                connection.execute(sa.schema.CreateSchema("conformance", if_not_exists=True))
+        return reason
+
+
+class MariaDBEngineHarness(_Engines, MariaDBHarness):
+    """Under the name of MySQL."""
+
+    drivers = ("mysql+pymysql", "mysql+asyncmy")
+
+
+@pytest.mark.full
+class TestPostgreSQLEngine(BackendSuite):
+    """PostgreSQL by engines, blocking by psycopg2 and asynchronous by asyncpg, in a schema."""
+
+    harness = PostgreSQLEngineHarness()
+
+
+@pytest.mark.full
+class TestMariaDBEngine(BackendSuite):
+    """MariaDB by engines, under the name of MySQL."""
+
+    harness = MariaDBEngineHarness()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from itertools import count
 from typing import Any, ClassVar, Self, TypeVar
 
 import sqlalchemy as sa
@@ -28,9 +29,10 @@ from kairos_sql._expiry import Progress, expire
 from kairos_sql._fetch import called
 from kairos_sql._inspect import prepare, table_exists
 from kairos_sql._portable import put
-from kairos_sql._rows import decoder, encoder
+from kairos_sql._rows import Stamps, decoder, encoder
 from kairos_sql._schema import make_layout
 from kairos_sql._statements import Prepared, Statements
+from kairos_sql._tasks import interruptible, to_its_end
 from kairos_sql._types import stored_type
 
 __all__ = ["SQLBackend"]
@@ -82,6 +84,7 @@ class SQLBackend(Backend):
             stored.column.compile(dialect=dialect)
         except exc.CompileError as error:
             raise ConfigurationError(f"value_type: {dialect.name} has no such type: {error}") from error
+        self._stamps = Stamps() if config.shape is Shape.LIST and self._sql.stamped else None
         self._encode = encoder(layout, config.prefix, dialect)
         self._decode = decoder(layout, dialect, halves=self._own.sums == "halves")
         self.value_type = stored.values
@@ -118,7 +121,7 @@ class SQLBackend(Backend):
             check_file(self._engine)
         if self._asynchronous:
             call = self._call(work)
-            found: T = yield call if self._own.cancellable else _to_its_end(call)
+            found: T = yield call if self._own.cancellable else to_its_end(call)
             return found
         attempts = Attempts(self._own)
         with self._translated():
@@ -138,12 +141,11 @@ class SQLBackend(Backend):
 
     async def _call(self, work: Callable[[sa.Connection], T]) -> T:
         attempts = Attempts(self._own)
-        with self._translated(), cancelled():
+        with self._translated():
             while True:
                 try:
                     async with self._engine.connect() as connection:
-                        found: T = await connection.run_sync(work)
-                        return found
+                        return await interruptible(connection, work)
                 except exc.DBAPIError as error:
                     pause = attempts.pause(error)
                     if pause is None:
@@ -166,19 +168,26 @@ class SQLBackend(Backend):
 
     def write(self, batch: Batch) -> Flow[None]:
         # In the order of the key, like all other writers, so that none waits for another that waits for it.
+        cells = sorted(batch.cells)
+        numbers = None if self._stamps is None else self._stamps.batch()
         statements: list[tuple[str, Any]] = []
         rows: list[tuple[Any, ...]] = []
-        for cells in _slices(sorted(batch.cells), _TURN):
+        for some in _slices(cells, _TURN):
+            found = self._encode(some, numbers)
             if self._own.upsert is None:
-                rows += self._encode(cells)
+                rows += found
             else:
-                statements += self._sql.write(self._encode(cells))
+                statements += self._sql.write(found)
             yield
+        attempts = count()
 
         def work(connection: sa.Connection) -> None:
+            sent = statements
+            if next(attempts) and self._stamps is not None:  # their numbers may be what was in the way
+                sent = list(self._sql.write(self._encode(cells, self._stamps.batch())))
             with refusing():
                 put(connection, self._sql, rows)
-                for sql, parameters in statements:
+                for sql, parameters in sent:
                     # Several executions are another call of the driver, which takes it more than one.
                     connection.exec_driver_sql(sql, parameters if len(parameters) > 1 else parameters[0])
             self._commit(connection)
@@ -336,36 +345,6 @@ class SQLBackend(Backend):
             engine = sync_engine(self._engine)
             self._inherited = engine.pool
             engine.dispose(close=False)
-
-
-@contextmanager
-def cancelled() -> Iterator[None]:
-    """A driver that was cancelled may come out of it with another error."""
-    try:
-        yield
-    except Exception as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise asyncio.CancelledError from error
-        raise
-
-
-async def _to_its_end(call: Coroutine[Any, Any, T]) -> T:
-    """Await what cannot be interrupted: a cancellation waits for its end, as it would have to for the driver's thread.
-    So a write is done or not done when the cancellation is raised, and no transaction is left open.
-    """
-    task = asyncio.ensure_future(call)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        if not task.cancelled():
-            task.exception()  # nobody else will ask for it
-        raise cancelled
-    return task.result()
 
 
 def _named(names: Sequence[str]) -> dict[str, Any]:

@@ -22,23 +22,23 @@ class Dialect:
     """How one database does it.
 
     ``upsert`` makes an INSERT that updates the row with the same key (None: there is none, or none that we know; see
-    `kairos_sql._portable`). ``sequence`` is the expression for the ``seq`` of a new row (None: the column numbers
-    itself); with ``apart`` it depends on the rows that are there, so that each new row needs a statement to itself.
-    ``lock`` is a statement that makes a transaction which reads before it writes the only writer, where that is how the
-    database keeps writers apart. ``judge`` tells what a driver's error means, ``unfit`` what is wrong with a database
-    as it is set up. ``drivers`` are those of a URL that names none, the blocking and the asynchronous one;
-    ``cancellable`` tells whether the latter ends what it does when the task that waits for it is cancelled.
-    ``key_bytes`` is how long a key may be, ``extra`` what to install. ``sums`` is how ints add up exactly: by SUM,
-    where that is a NUMERIC, or in halves of 32 bits, where it would overflow (None: nobody knows).
+    `kairos_sql._portable`). ``sequence`` is the expression for the ``seq`` of a new row where there is one writer at a
+    time; it depends on the rows that are there, so that each new row needs a statement to itself (None: the rows come
+    numbered, see `kairos_sql._rows.Stamps`). ``lock`` is a statement that makes a transaction which reads before it
+    writes the only writer, where that is how the database keeps writers apart. ``judge`` tells what a driver's error
+    means, ``unfit`` what is wrong with a database as it is set up. ``drivers`` are those of a URL that names none, the
+    blocking (None: that of SQLAlchemy) and the asynchronous one; ``cancellable`` tells whether the latter ends what it
+    does when the task that waits for it is cancelled. ``key_bytes`` is how long a key may be, ``extra`` what to
+    install. ``sums`` is how ints add up exactly: by SUM, where that is a NUMERIC, or in halves of 32 bits, where it
+    would overflow (None: nobody knows).
     """
 
     upsert: Callable[[sa.Table, Updates], sa.Insert] | None
-    sequence: Callable[[sa.Table, Mapping[str, Any]], sa.ColumnElement[Any]] | None
-    apart: bool = False
+    sequence: Callable[[sa.Table, Mapping[str, Any]], sa.ColumnElement[Any]] | None = None
     lock: Callable[[sa.Table], sa.Delete] | None = None
     judge: Callable[[BaseException], Verdict]
     unfit: Callable[[sa.Connection], str | None] = lambda _: None
-    drivers: tuple[str, str]
+    drivers: tuple[str | None, str]
     cancellable: bool = True
     key_bytes: int | None = None
     extra: str
@@ -64,13 +64,6 @@ def _sqlite_sequence(table: sa.Table, row: Mapping[str, Any]) -> sa.ColumnElemen
     return sa.func.coalesce(last.scalar_subquery() + sa.literal_column("1"), sa.literal_column("0"))
 
 
-def _mysql_sequence(*_: object) -> sa.ColumnElement[Any]:
-    """The server's own counter. AUTO_INCREMENT would need an index more, which would hold the whole key again. It has
-    64 bits without a sign, of which the highest comes from the number of the server.
-    """
-    return sa.literal_column(f"(uuid_short() & {2**63 - 1})")
-
-
 def _mysql_unfit(connection: sa.Connection) -> str | None:
     mode = str(connection.exec_driver_sql("SELECT @@sql_mode").scalar())
     if "STRICT_ALL_TABLES" in mode or "STRICT_TRANS_TABLES" in mode:
@@ -80,7 +73,6 @@ def _mysql_unfit(connection: sa.Connection) -> str | None:
 
 _MYSQL = Dialect(
     upsert=_mysql_upsert,
-    sequence=_mysql_sequence,
     judge=mysql_verdict,
     unfit=_mysql_unfit,
     drivers=("pymysql", "asyncmy"),
@@ -93,7 +85,6 @@ DIALECTS: Mapping[str, Dialect] = {
     "mysql": _MYSQL,
     "postgresql": Dialect(
         upsert=lambda table, updates: _on_conflict(postgresql.insert(table), table, updates),
-        sequence=None,
         judge=postgresql_verdict,
         drivers=("psycopg", "psycopg"),
         key_bytes=2_600,  # a third of a page, less what each column adds
@@ -102,11 +93,10 @@ DIALECTS: Mapping[str, Dialect] = {
     "sqlite": Dialect(
         upsert=lambda table, updates: _on_conflict(sqlite.insert(table), table, updates),
         sequence=_sqlite_sequence,
-        apart=True,
         # Any write takes the lock, and the driver begins no transaction before one.
         lock=lambda table: sa.delete(table).where(sa.false()),
         judge=sqlite_verdict,
-        drivers=("pysqlite", "aiosqlite"),
+        drivers=(None, "aiosqlite"),
         cancellable=False,  # it works in threads
         extra="asyncio",
         sums="halves",

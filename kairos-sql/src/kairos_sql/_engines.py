@@ -108,8 +108,9 @@ def _url(text: str, *, asynchronous: bool) -> sa.URL:
     try:
         url = sa.make_url(text)
         own = dialect_of(url.get_backend_name())
-        if "+" not in url.drivername:
-            url = url.set(drivername=f"{url.drivername}+{own.drivers[asynchronous]}")
+        named = own.drivers[asynchronous]
+        if "+" not in url.drivername and named is not None:
+            url = url.set(drivername=f"{url.drivername}+{named}")
         driver = url.get_dialect()
         if asynchronous:
             driver = driver.get_async_dialect_cls(url)  # psycopg serves both colours under one name

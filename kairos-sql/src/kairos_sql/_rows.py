@@ -1,17 +1,20 @@
 """From cells to the rows of a table, and back. Pure.
 
-A row to write is a tuple in the order of the table's columns without ``seq``.
+A row to write is a tuple in the order of the table's columns, without ``seq`` where the database finds it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
-from itertools import groupby
+from itertools import count, groupby
 from operator import itemgetter
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
+from attrs import define, field
 
 from kairos.backend import Shape
 from kairos.errors import BackendError, InvalidValue
@@ -22,6 +25,7 @@ from kairos_sql._schema import DIGEST_BYTES, NO_RESOLUTION, Layout
 __all__ = [
     "Decode",
     "Processor",
+    "Stamps",
     "bind_processor",
     "decoder",
     "digest",
@@ -33,7 +37,7 @@ __all__ = [
 
 Processor: TypeAlias = Callable[[Any], Any] | None
 """What SQLAlchemy does to a value on its way to the driver or back; None if nothing."""
-Encode: TypeAlias = Callable[[Iterable[Cell]], list[tuple[Any, ...]]]
+Encode: TypeAlias = Callable[..., list[tuple[Any, ...]]]
 Decode: TypeAlias = Callable[..., Rows]
 _Gather: TypeAlias = Callable[[Iterable[Any], Processor], dict[int, Any]]
 
@@ -79,20 +83,42 @@ def digest(value: str | bytes) -> bytes:
 # --- Writing --------------------------------------------------------------------------------------------------------
 
 
+@define(eq=False)
+class Stamps:
+    """Numbers for the rows of lists, which rise with time: microseconds, and 10 bits by chance.
+
+    All rows of a batch get them from one look at the clock, so that several intervals show batches that were written at
+    the same time in the same order; a sequence of the database's would mix them. Two processes will hardly ever give
+    rows of one cell the same number. If they do the key refuses it, and the batch gets new ones.
+    """
+
+    _numbers: Iterator[int] = field(init=False, factory=count)
+
+    def batch(self) -> Iterator[int]:
+        """The numbers for a batch."""
+        now = time.time_ns() // 1_000 << 10 | random.getrandbits(10)
+        self._numbers = count(max(now, next(self._numbers)))  # the clock may have been set back
+        return self._numbers
+
+
 def encoder(layout: Layout, prefix: str, dialect: sa.Dialect) -> Encode:
-    """The function that turns cells into the rows to be written, those of a cell in the order of the key."""
+    """The function that turns cells into the rows to be written, those of a cell in the order of the key. ``numbers``
+    are for the rows of a list, if they have any.
+    """
     bind = bind_processor(layout.stored.column, dialect)
     bind_name = bind_processor(layout.table.c.name.type, dialect) or _same
     columns = _columns(layout, bind)
     ordered = layout.shape in {Shape.COUNTERS, Shape.SET}
 
-    def encode(cells: Iterable[Cell]) -> list[tuple[Any, ...]]:
+    def encode(cells: Iterable[Cell], numbers: Iterator[int] | None = None) -> list[tuple[Any, ...]]:
         bound = bind_name(prefix)
         rows: list[tuple[Any, ...]] = []
         for name, interval, bucket, resolution, payload, expires_at in cells:
             cell = (bound, bind_name(name), bind_name(interval), bucket, r_time_of(resolution))
             tail = (expires_at,)
             found = columns(payload)
+            if numbers is not None:
+                found = [(number, *middle) for middle, number in zip(found, numbers, strict=False)]
             rows += [cell + middle + tail for middle in (sorted(found, key=_first) if ordered else found)]
         return rows
 

@@ -84,7 +84,7 @@ def make_layout(
         "interval": sa.Column("interval", Name(string_length)),
         "i_time": sa.Column("i_time", sa.BigInteger, autoincrement=False),
         "r_time": sa.Column("r_time", sa.BigInteger, autoincrement=False),
-        "seq": sa.Column("seq", sa.BigInteger, *_numbered(dialect)),
+        "seq": sa.Column("seq", sa.BigInteger, autoincrement=False),
         "digest": sa.Column("digest", sa.LargeBinary(DIGEST_BYTES).with_variant(mysql.BINARY(DIGEST_BYTES), *MYSQL)),
         "value": sa.Column("value", stored.column, nullable=False, autoincrement=False),
         "n": sa.Column("n", sa.BigInteger, nullable=False),
@@ -106,11 +106,6 @@ def make_layout(
         **on_mysql,  # transactions need this engine, and any text this character set
     )
     return Layout(table=table, shape=shape, stored=stored, key=key, data=data)
-
-
-def _numbered(dialect: str | None) -> list[SchemaItem]:
-    """PostgreSQL alone numbers a column that is not a key by itself."""
-    return [sa.Identity()] if dialect in {None, "postgresql"} else []
 
 
 def _checks(name: str, data: tuple[str, ...], dialect: str | None) -> list[SchemaItem]:

@@ -94,7 +94,7 @@ class Statements:
         """What writes these rows, in order, as text with parameters: many rows at a time, then what is left by halves,
         so that few forms of the statement have to be compiled, and prepared by the database.
         """
-        width = 1 if self.layout.shape is Shape.LIST and self.own.apart else _WIDE
+        width = _WIDE if self.stamped else 1
         while rows:
             if whole := len(rows) - len(rows) % width:
                 groups = [tuple(chain.from_iterable(rows[at : at + width])) for at in range(0, whole, width)]
@@ -112,7 +112,13 @@ class Statements:
 
     def _columns(self) -> list[str]:
         """The columns of a row to write, in order."""
-        return [*(name for name in (*self.layout.key, *self.layout.data) if name != "seq"), "expires_at"]
+        return [name for name in (*self.layout.key, *self.layout.data, "expires_at") if name != "seq" or self.stamped]
+
+    @property
+    def stamped(self) -> bool:
+        """Whether the rows come with all their columns: those of a list may be numbered where they are written."""
+        own = self.own
+        return self.layout.shape is not Shape.LIST or (own.sequence is None and own.upsert is not None)
 
     def _write(self, width: int) -> Any:
         table, layout, columns = self.layout.table, self.layout, self._columns()
@@ -122,7 +128,7 @@ class Statements:
         if layout.shape is Shape.LIST:
             if self.own.sequence is not None:
                 values = [{**row, "seq": self.own.sequence(table, row)} for row in values]
-            return sa.insert(table).values(values).inline()  # nobody asks for the seq
+            return sa.insert(table).values(values)
         assert self.own.upsert is not None
         return self.own.upsert(table, self._updates).values(values)
 

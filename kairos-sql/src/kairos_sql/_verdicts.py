@@ -46,7 +46,7 @@ _POSTGRESQL: dict[str, Verdict] = {
     "54000": Verdict.REFUSED,  # too long for an index
     "40001": Verdict.AGAIN,  # a serialization failure
     "40P01": Verdict.AGAIN,  # a deadlock
-    # Two processes made the same table at the same time, and both passed IF NOT EXISTS.
+    # Two processes made the same table at the same time, and both passed IF NOT EXISTS; a number of a row is taken.
     **dict.fromkeys(("23505", "42P07", "42710"), Verdict.AGAIN),
     "55P03": Verdict.UNAVAILABLE,  # a lock that was waited for too long
     "57014": Verdict.UNAVAILABLE,  # a statement that took too long
@@ -73,6 +73,7 @@ _MYSQL: dict[int, Verdict] = {
     **dict.fromkeys((1213, 3101), Verdict.AGAIN),  # a deadlock; the other members of a group had it otherwise
     1020: Verdict.AGAIN,  # a row has changed since the transaction began (MariaDB's snapshot isolation)
     1050: Verdict.AGAIN,  # another process was faster to make the table
+    1062: Verdict.AGAIN,  # a number of a row is taken
     1205: Verdict.AGAIN,  # a lock that was waited for too long
     **dict.fromkeys((1690, 1264), Verdict.OVERFLOW),
     **dict.fromkeys((1048, 1292, 1366, 1367, 1406, 3854), Verdict.REFUSED),
