@@ -43,6 +43,7 @@ class Dialect:
     key_bytes: int | None = None
     extra: str
     sums: Literal["numeric", "halves"] | None = "numeric"
+    reads_alone: bool = False  # whether reading without a transaction saves round trips: with these drivers it does
 
 
 def _on_conflict(insert: Any, table: sa.Table, updates: Updates) -> sa.Insert:
@@ -89,6 +90,7 @@ DIALECTS: Mapping[str, Dialect] = {
         drivers=("psycopg", "psycopg"),
         key_bytes=2_600,  # a third of a page, less what each column adds
         extra="postgresql",
+        reads_alone=True,
     ),
     "sqlite": Dialect(
         upsert=lambda table, updates: _on_conflict(sqlite.insert(table), table, updates),
