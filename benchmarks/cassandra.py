@@ -18,10 +18,11 @@ from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 from uuid import uuid1
 
-from attrs import frozen
+from attrs import evolve, frozen
 from cassandra import ConsistencyLevel
 from cassandra.cluster import Cluster, Session
-from cassandra.concurrent import execute_concurrent_with_args
+from cassandra.concurrent import execute_concurrent, execute_concurrent_with_args
+from cassandra.query import BatchStatement, BatchType
 
 from benchmarks.harness import Case, Comparison, compare
 from kairos import Timeseries
@@ -39,6 +40,7 @@ INTERVALS: Mapping[str, Mapping[str, Any]] = {
     "hour": {"step": 3_600, "resolution": 60},
 }
 KEYSPACE = "kairos_bench"
+BATCH = 50  # rows: below the size from which a server warns
 # How long a partition is, in seconds: about what kairos makes of these intervals.
 STRETCH = {"count": 5_600_000, "histogram": 560_000, "series": 560_000}
 _KEY = "prefix text, name text, interval text, generation bigint, start bigint, i_time bigint, r_time bigint"
@@ -168,6 +170,25 @@ class ByHand:
         """Leave the data: the next store has another prefix."""
 
 
+class Batched(ByHand):
+    """The same with the rows of a partition put together in batches, as kairos does."""
+
+    def _send(self, arguments: Iterable[Sequence[Any]]) -> None:
+        first = 0 if self._kind == "series" else 1  # where the key begins
+        partitions: dict[tuple[Any, ...], list[Sequence[Any]]] = {}
+        for row in arguments:
+            partitions.setdefault(tuple(row[first : first + 5]), []).append(row)
+        kind = BatchType.UNLOGGED if self._kind == "series" else BatchType.COUNTER
+        batches = []
+        for rows in partitions.values():
+            for start in range(0, len(rows), BATCH):
+                batch = BatchStatement(kind, consistency_level=ConsistencyLevel.LOCAL_QUORUM)
+                for row in rows[start : start + BATCH]:
+                    batch.add(self._add, row)
+                batches.append((batch, ()))
+        execute_concurrent(self._session, batches, concurrency=100)
+
+
 class Kairos:
     """kairos, on the session."""
 
@@ -236,12 +257,16 @@ def run(amount: Amount, rounds: int) -> Iterator[Comparison]:
         kinds: Sequence[Type] = ("series", "histogram", "count")
         for kind in kinds:
             prefixes = (f"{kind}{number}" for number in count())
-            makers: dict[str, Callable[[], Any]] = {
-                "by hand": lambda kind=kind, prefixes=prefixes: ByHand(session, kind, next(prefixes)),  # type: ignore[misc]
-                "kairos": lambda kind=kind, prefixes=prefixes: Kairos(session, kind, next(prefixes)),  # type: ignore[misc]
-            }
-            for case in _cases(amount, kind):
-                yield compare(case, makers, rounds)
+
+            def maker(contestant: Any, kind: Type = kind, prefixes: Iterator[str] = prefixes) -> Callable[[], Any]:
+                return lambda: contestant(session, kind, next(prefixes))
+
+            kairos = maker(Kairos)
+            cases = _cases(amount, kind)
+            for case in cases:
+                yield compare(case, {"by hand": maker(ByHand), "kairos": kairos}, rounds)
+            batched = evolve(cases[0], what=f"{cases[0].what}, beside batches", aim=None)
+            yield compare(batched, {"by hand": maker(Batched), "kairos": kairos}, rounds)
 
 
 def _cases(amount: Amount, kind: Type) -> list[Case[Any]]:
