@@ -1,6 +1,7 @@
 """What is LMDB's own: the file, how it grows, who opens it, and what it cannot hold."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -125,6 +126,7 @@ def test_a_fork_while_threads_write(path):
             children = []
             for _ in range(5):
                 if (child := os.fork()) == 0:
+                    signal.alarm(120)  # a child that waits for a thread of its parent's would wait for ever
                     ts.insert("child", timestamp=0)
                     os._exit(0)
                 children.append(child)
