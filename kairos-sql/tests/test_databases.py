@@ -177,13 +177,14 @@ def test_types_that_only_postgresql_has(make, database):
 
 def test_a_table_in_a_schema(make, database):
     """Which is a database of its own on MariaDB."""
-    database.execute("CREATE SCHEMA IF NOT EXISTS other")
-    count = make(str(database), type="count", schema="other", table_name="mine")
+    other = f"other_{database.url.database}"  # workers share the server
+    database.execute(f"CREATE SCHEMA IF NOT EXISTS {other}")
+    count = make(str(database), type="count", schema=other, table_name="mine")
     count.insert("a", 1, timestamp=0)
-    assert make(str(database), type="count", schema="other", table_name="mine", create=False).list() == ["a"]
+    assert make(str(database), type="count", schema=other, table_name="mine", create=False).list() == ["a"]
     assert sa.inspect(database.engine).get_table_names() == []
     assert count.delete("a") == 1
-    database.execute("DROP TABLE other.mine", "DROP SCHEMA other")
+    database.execute(f"DROP TABLE {other}.mine", f"DROP SCHEMA {other}")
 
 
 def test_a_driver_of_the_other_colour(database):
