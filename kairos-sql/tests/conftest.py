@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import select
 import socket
 import threading
@@ -186,7 +187,7 @@ class Proxy:
                     (server if one is client else client).sendall(data)
                     if not data:
                         return
-                    if one is client and self.cutting and b"COMMIT" in data.upper():
+                    if one is client and self.cutting and re.search(rb"COMMIT(?!TED)", data):
                         self.cutting = False
                         server.recv(65536)  # it is done
                         return
