@@ -27,7 +27,7 @@ class StatefulTests(SuiteBase):
     @pytest.mark.stateful
     @pytest.mark.full
     def test_many_random_verbs_agree_with_memory(self, store: Store, kind: str) -> None:
-        """As `test_random_verbs_agree_with_memory`, with longer sequences that are others in every run (semantics 1 to 5).
+        """As `test_random_verbs_agree_with_memory`, with longer sequences, others in every run (semantics 1 to 5).
 
         Look at: the shortest sequence of verbs that hypothesis found, which it prints as a program.
         """
