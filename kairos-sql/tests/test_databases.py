@@ -1,14 +1,17 @@
 """On real servers: what a name or a value may be, settings, rights and types."""
 
+import datetime as dt
 from decimal import Decimal
 from functools import partial
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from kairos import AsyncTimeseries, BackendError, ConfigurationError, InvalidValue, Timeseries
 
+AWAITED = {"postgresql": "psycopg", "mariadb": "asyncmy"}
 MINUTE = {"minute": {"step": 60}}
 
 # --- What a name and a value may be ---------------------------------------------------------------------------------
@@ -126,6 +129,42 @@ def test_a_server_that_would_round_in_silence(make, database, colour):
     finally:
         database.execute("SET GLOBAL sql_mode = DEFAULT")
     assert strict.get("a", "minute", timestamp=0) == {0: ["x"]}
+
+
+def test_a_driver_that_commits_by_itself(make, database, colour):
+    driver = {"blocking": database.engine.url.get_driver_name(), "async": AWAITED[database.product]}[colour]
+    create = {"blocking": sa.create_engine, "async": create_async_engine}[colour]
+    engine = create(database.through(driver), connect_args={"autocommit": True}, poolclass=NullPool)
+    with pytest.raises(ConfigurationError, match="set to autocommit"):
+        make(engine, type="count").insert("a", 1, timestamp=0)
+
+
+@pytest.mark.parametrize("product", ["postgresql"], indirect=True)
+def test_the_isolation_level_of_an_engine_stays_its_own(make, database, colour):
+    """Reads go without a transaction: what comes after them on the same connection has one again."""
+    if colour == "async":
+        pytest.skip("it is the same engine inside")
+    engine = sa.create_engine(database.engine.url, isolation_level="SERIALIZABLE", pool_size=1, max_overflow=0)
+    count = make(engine, type="count")
+    count.insert("a", 1, timestamp=0)
+    assert count.list() == ["a"]
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SHOW transaction_isolation").scalar() == "serializable"
+        connection.exec_driver_sql("DELETE FROM kairos_count")
+        connection.rollback()
+    assert count.get("a", "minute", timestamp=0) == {0: 1}
+    with pytest.raises(ConfigurationError, match="AUTOCOMMIT"):
+        make(engine.execution_options(isolation_level="AUTOCOMMIT"), type="count")
+    engine.dispose()
+
+
+@pytest.mark.parametrize("value_type", [sa.DateTime, sa.Time], ids=repr)
+def test_times_of_sqlalchemy_keep_their_microseconds(make, database, value_type):
+    series = make(str(database), value_type=value_type)
+    value = dt.datetime(2026, 1, 2, 3, 4, 5, 678_901)  # noqa: DTZ001 - naive, as the column is
+    value = value if value_type is sa.DateTime else value.time()
+    series.insert("a", [value], timestamp=0)
+    assert series.get("a", "minute", timestamp=0) == {0: [value]}
 
 
 def test_a_user_who_may_not_make_tables(make, database):

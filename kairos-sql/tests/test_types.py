@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from kairos import ConfigurationError, InvalidValue
 from kairos_sql import SQLBackend
@@ -55,7 +55,6 @@ def test_decimals_are_exact_numbers_where_the_database_has_them():
         (sa.Boolean(), "bool", True),
         (sa.Float, "float", True),
         (sa.Double(), "float", True),
-        (sa.Numeric(asdecimal=False), "float", True),
         (sa.Numeric, "decimal", True),
         (sa.Date(), "date", True),
         (sa.DateTime, "datetime", True),
@@ -78,12 +77,91 @@ def test_types_of_sqlalchemy_check_their_values_like_the_named_ones(spec, name, 
 
 @pytest.mark.parametrize(
     "spec",
-    [sa.DateTime(timezone=True), sa.Time(timezone=True), sa.Float(asdecimal=True), sa.ARRAY, sa.types.TypeDecorator],
+    [
+        *(sa.DateTime(timezone=True), sa.Time(timezone=True), sa.Float(asdecimal=True), sa.Numeric(asdecimal=False)),
+        *(sa.ARRAY, sa.types.TypeDecorator),
+    ],
     ids=repr,
 )
 def test_types_that_would_lose_something_or_lack_arguments_are_refused(spec):
     with pytest.raises(ConfigurationError, match=r"^value_type: "):
         stored_type(spec)
+
+
+DIALECTS = {dialect.name: dialect for dialect in (postgresql.dialect(), mysql.dialect(), sqlite.dialect())}
+POSTGRESQL, MYSQL, SQLITE = DIALECTS
+
+
+@pytest.mark.parametrize(
+    ("spec", "dialect", "lost"),
+    [
+        (sa.REAL, POSTGRESQL, "24 of the 53 bits"),
+        (sa.Float(24), POSTGRESQL, "24 of the 53 bits"),
+        (sa.Float, MYSQL, "24 of the 53 bits"),
+        (sa.Float(24), MYSQL, "24 of the 53 bits"),
+        (mysql.DOUBLE(10, 2, asdecimal=False), MYSQL, "number of places"),
+        (mysql.FLOAT(10, 2), MYSQL, "number of places"),
+        (sa.CHAR(5), POSTGRESQL, "the end of a value"),
+        (sa.CHAR(5), MYSQL, "the end of a value"),
+        (sa.NCHAR(5), MYSQL, "the end of a value"),
+        (sa.BINARY(5), MYSQL, "the end of a value"),
+        (mysql.DATETIME, MYSQL, "microseconds"),
+        (mysql.TIME(fsp=3), MYSQL, "microseconds"),
+        (sa.TIMESTAMP, MYSQL, "microseconds"),
+        (sa.Interval, MYSQL, "microseconds"),
+        (postgresql.TIMESTAMP(precision=0), POSTGRESQL, "microseconds"),
+        (postgresql.TIME(precision=3), POSTGRESQL, "microseconds"),
+    ],
+    ids=repr,
+)
+def test_a_type_in_which_a_database_would_change_values_is_refused(spec, dialect, lost):
+    with pytest.raises(ConfigurationError, match=rf"^value_type: .* on {dialect} would .*{lost}"):
+        stored_type(spec).on(DIALECTS[dialect])
+
+
+@pytest.mark.parametrize(
+    ("spec", "dialects"),
+    [
+        *((name, [POSTGRESQL, MYSQL, SQLITE]) for _, names in NAMED.items() for name in names),
+        *((spec, [POSTGRESQL, MYSQL, SQLITE]) for spec in (sa.DateTime, sa.Time(), sa.Double, sa.Float(53))),
+        *(
+            (spec, [POSTGRESQL, MYSQL, SQLITE])
+            for spec in (sa.Numeric(5, 2), sa.Integer, sa.Enum("a", name="letters"), sa.Text)
+        ),
+        (sa.Float, [POSTGRESQL, SQLITE]),
+        (sa.REAL, [MYSQL, SQLITE]),
+        (sa.TIMESTAMP, [POSTGRESQL, SQLITE]),
+        (sa.Interval, [POSTGRESQL, SQLITE]),
+        (mysql.DATETIME(fsp=6), [MYSQL]),
+        (sa.CHAR(5), [SQLITE]),
+    ],
+    ids=repr,
+)
+def test_a_type_that_keeps_every_value_is_taken(spec, dialects):
+    for dialect in dialects:
+        assert stored_type(spec).on(DIALECTS[dialect]).column
+
+
+@pytest.mark.parametrize(
+    ("spec", "dialect", "least", "greatest"),
+    [
+        (sa.SmallInteger, POSTGRESQL, -(2**15), 2**15 - 1),
+        (sa.Integer, POSTGRESQL, -(2**31), 2**31 - 1),
+        (sa.Integer, MYSQL, -(2**31), 2**31 - 1),
+        (mysql.TINYINT, MYSQL, -128, 127),
+        (mysql.INTEGER(11, unsigned=True), MYSQL, 0, 2**32 - 1),
+        (mysql.BIGINT(unsigned=True), MYSQL, 0, 2**63 - 1),
+        (sa.BigInteger, MYSQL, -(2**63), 2**63 - 1),
+        (sa.SmallInteger, SQLITE, -(2**63), 2**63 - 1),
+    ],
+    ids=repr,
+)
+def test_an_integer_that_does_not_fit_its_column_is_refused(spec, dialect, least, greatest):
+    accept = stored_type(spec).on(DIALECTS[dialect]).values.accept
+    assert [accept(least), accept(greatest)] == [least, greatest]
+    for value in (least - 1, greatest + 1):
+        with pytest.raises(InvalidValue, match=str(value)):
+            accept(value)
 
 
 @pytest.mark.parametrize(

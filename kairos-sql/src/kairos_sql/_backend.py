@@ -80,10 +80,6 @@ class SQLBackend(Backend):
             dialect=dialect.name,
         )
         self._sql = Statements(layout, self._own, dialect)
-        try:
-            stored.column.compile(dialect=dialect)
-        except exc.CompileError as error:
-            raise ConfigurationError(f"value_type: {dialect.name} has no such type: {error}") from error
         self._stamps = Stamps() if config.shape is Shape.LIST and self._sql.stamped else None
         self._encode = encoder(layout, config.prefix, dialect)
         self._decode = decoder(layout, dialect, halves=self._own.sums == "halves")

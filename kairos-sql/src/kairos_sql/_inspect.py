@@ -40,10 +40,19 @@ def prepare(
             layout.stored.column.create(connection, checkfirst=True)
         connection.execute(CreateTable(table, if_not_exists=True))  # another process may be faster
         connection.commit()
-    if writing and (reason := own.unfit(connection)) is not None:
+    if writing and (reason := _autocommit(connection) or own.unfit(connection)) is not None:
         raise ConfigurationError(f"client: {where}: {reason}")
     _check(connection, layout, where)
     return True
+
+
+def _autocommit(connection: sa.Connection) -> str | None:
+    """Whether the user has told the driver, past SQLAlchemy, to commit each statement by itself."""
+    driver = connection.connection.dbapi_connection
+    ask = getattr(driver, "get_autocommit", None)
+    if (ask() if callable(ask) else getattr(driver, "autocommit", None)) is not True:
+        return None
+    return "its driver is set to autocommit, and so writes no batch as a whole"
 
 
 def _check(connection: sa.Connection, layout: Layout, where: str) -> None:

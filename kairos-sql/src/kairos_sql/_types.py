@@ -9,12 +9,14 @@ from typing import Any
 
 import sqlalchemy as sa
 from attrs import evolve, frozen
+from sqlalchemy import exc
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from kairos.errors import ConfigurationError, InvalidValue
 from kairos.values import ValueType, show, value_type
 from kairos_sql._config import STRING_LENGTH, TEXT_LENGTH
+from kairos_sql._losses import integers, loss
 
 __all__ = ["MYSQL", "ExactDecimal", "Name", "StoredType", "stored_type"]
 
@@ -97,13 +99,33 @@ class StoredType:
     key: bool
 
     def on(self, dialect: sa.Dialect) -> StoredType:
-        """The type as this database stores it: what it cannot hold is refused."""
+        """The type as this database stores it: values that it cannot hold are refused, and so is a type in which it
+        would change some of them.
+        """
+        try:
+            declared = self.column.compile(dialect=dialect)
+        except exc.CompileError as error:
+            raise ConfigurationError(f"value_type: {dialect.name} has no such type: {error}") from error
+        if (lost := loss(declared, dialect.name)) is not None:
+            raise ConfigurationError(f"value_type: {declared} on {dialect.name} would {lost}")
         accept = self.values.accept
+        if self.values.name == "int" and (fitting := integers(declared, dialect.name)) is not None:
+            accept = _within(accept, fitting, declared)
         if self.values.name == "decimal" and dialect.name in _DIGITS:
             accept = _fitting(accept, *_DIGITS[dialect.name])
         if self.values.name in {"str", "text", "inet"} and dialect.name == "postgresql":
             accept = _without_nul(accept)
         return evolve(self, values=evolve(self.values, accept=accept))
+
+
+def _within(accept: Cast, fitting: range, declared: str) -> Cast:
+    def found(value: Any) -> Any:
+        number = accept(value)
+        if number not in fitting:
+            raise InvalidValue(f"{show(value)} does not fit {declared}")
+        return number
+
+    return found
 
 
 def _without_nul(accept: Cast) -> Cast:
@@ -206,21 +228,31 @@ def _limited(accept: Cast, length: int) -> Cast:
     return limited
 
 
-def _of_sqlalchemy(given: TypeEngine[Any]) -> StoredType:
+def _refusal(given: TypeEngine[Any]) -> str | None:
+    """Why no database may store values in this type."""
     match given:
         case sa.types.NullType():
-            raise ConfigurationError("value_type: NullType stores nothing")
+            return "stores nothing"
+        case sa.DateTime(timezone=True) | sa.Time(timezone=True):
+            return "would lose the time zone on some databases; store naive times in UTC"
+        case sa.Float(asdecimal=True):
+            return "would round decimals; give 'decimal' or a Numeric"
+        case sa.Numeric(asdecimal=False) if not isinstance(given, sa.Float):
+            return "would round floats to decimals; give 'float' or Double"
+    return None
+
+
+def _of_sqlalchemy(given: TypeEngine[Any]) -> StoredType:
+    if (reason := _refusal(given)) is not None:
+        raise ConfigurationError(f"value_type: {given!r} {reason}")
+    match given:
         case sa.Enum():
             return _stored(given, evolve(value_type("any"), accept=_one_of(list(given.enum_class or given.enums))))
         case sa.Interval():
             return _stored(given, value_type("any"))
-        case sa.DateTime(timezone=True) | sa.Time(timezone=True):
-            raise ConfigurationError(
-                f"value_type: {given!r} would lose the time zone on some databases; store naive times in UTC"
-            )
-        case sa.Float(asdecimal=True):
-            raise ConfigurationError(f"value_type: {given!r} would round decimals; give 'decimal' or a Numeric")
-        case sa.Numeric(asdecimal=True) if not isinstance(given, sa.Float):
+        case sa.DateTime() | sa.Time() if type(given) in {sa.DateTime, sa.Time}:
+            return stored_type("datetime" if isinstance(given, sa.DateTime) else "time")  # MySQL's with microseconds
+        case sa.Numeric() if not isinstance(given, sa.Float):
             exact = ExactDecimal(precision=given.precision, scale=given.scale)
             values = value_type("decimal")
             return _stored(exact, evolve(values, accept=_fitting(values.accept, given.precision, given.scale)))
@@ -234,7 +266,6 @@ _FAMILIES: Mapping[type[TypeEngine[Any]], str] = {
     sa.Boolean: "bool",
     sa.Integer: "int",
     sa.Float: "float",
-    sa.Numeric: "float",
     sa.Date: "date",
     sa.DateTime: "datetime",
     sa.Time: "time",
