@@ -53,7 +53,7 @@ FETCH = {
 class CassandraHarness(ServerHarness):
     """By URL."""
 
-    def __init__(self, **options):
+    def __init__(self, *, variant=False, **options):
         super().__init__(
             SERVER,
             "KAIROS_TEST_CASSANDRA_URL",
@@ -61,6 +61,7 @@ class CassandraHarness(ServerHarness):
             fetch=FETCH,
             unreachable="cassandra://ann:hunter2@127.0.0.1:1/kairos",
             options=options,
+            variant=variant,
         )
 
     @cached_property
@@ -125,4 +126,4 @@ class TestSession(BackendSuite):
 class TestURL(BackendSuite):
     """By URL."""
 
-    harness = CassandraHarness(client_config=QUIETLY)
+    harness = CassandraHarness(variant=True, client_config=QUIETLY)

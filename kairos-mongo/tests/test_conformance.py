@@ -74,6 +74,7 @@ class ClientHarness(MongoHarness):
     def __init__(self):
         super().__init__()
         self.options = {"database": DATABASE}
+        self.variant = True
 
     @contextmanager
     def target(self, colour, run):

@@ -76,22 +76,22 @@ class TestValkey(BackendSuite):
 
 @pytest.mark.full
 class TestRedis(BackendSuite):
-    harness = RedisHarness(REDIS, "KAIROS_TEST_REDIS_URL")
+    harness = RedisHarness(REDIS, "KAIROS_TEST_REDIS_URL", variant=True)
 
 
 @pytest.mark.full
 class TestDecodedResponses(BackendSuite):
-    harness = RedisHarness(VALKEY, "KAIROS_TEST_VALKEY_URL", "decode_responses=true")
+    harness = RedisHarness(VALKEY, "KAIROS_TEST_VALKEY_URL", "decode_responses=true", variant=True)
 
 
 @pytest.mark.full
 class TestProtocol2(BackendSuite):
-    harness = RedisHarness(REDIS, "KAIROS_TEST_REDIS_URL", "protocol=2")
+    harness = RedisHarness(REDIS, "KAIROS_TEST_REDIS_URL", "protocol=2", variant=True)
 
 
 @pytest.mark.full
 class TestProtocol3(BackendSuite):
-    harness = RedisHarness(VALKEY, "KAIROS_TEST_VALKEY_URL", "protocol=3&decode_responses=true")
+    harness = RedisHarness(VALKEY, "KAIROS_TEST_VALKEY_URL", "protocol=3&decode_responses=true", variant=True)
 
 
 @pytest.mark.full
@@ -101,4 +101,4 @@ class TestCluster(BackendSuite):
 
 @pytest.mark.full
 class TestRedisCluster(BackendSuite):
-    harness = RedisHarness(REDIS_CLUSTER, "KAIROS_TEST_REDIS_CLUSTER_URL", "decode_responses=true")
+    harness = RedisHarness(REDIS_CLUSTER, "KAIROS_TEST_REDIS_CLUSTER_URL", "decode_responses=true", variant=True)

@@ -48,7 +48,7 @@ class TestMemory(BackendSuite):
 class StoreHarness(Harness):
     """A store of the user's, one for each test."""
 
-    disposable = True
+    disposable = variant = True
 
     @contextmanager
     def target(self, colour, run):
@@ -99,3 +99,4 @@ class TestPrivate(BackendSuite):
     """A URL at which every Timeseries has a store of its own: what needs two on one is skipped."""
 
     harness = UrlHarness("memory://")
+    harness.variant = True

@@ -21,7 +21,7 @@ def fetch(cells, name, interval, i_start, i_end):
 class FileHarness(Harness):
     """A small file, which has to grow, and which the tests have to themselves."""
 
-    disposable = True
+    disposable = variant = True
     fetch = dict.fromkeys(KINDS, fetch)
 
     def __init__(self, path):
