@@ -2,7 +2,8 @@
 # PYTHON=python3.12 chooses the interpreter, VENV=folder the environment, ARGS="-k name" goes to pytest.
 VENV ?= .venv
 PYTHON ?=
-JOBS ?= 2
+# One more than two cores: tests wait for servers much of the time.
+JOBS ?= 3
 ARGS ?=
 TOOLS ?= .venv-tools
 UV ?= $(abspath $(TOOLS))/bin/uv
