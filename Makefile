@@ -18,10 +18,12 @@ EXAMPLES := kairos-lmdb kairos-stats
 RUN := $(VENV)/bin/python
 PYTEST = $(RUN) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 READY := $(VENV)/.ready
+DOCS_READY := $(VENV)/.docs
+SPHINX = $(RUN) -m sphinx --quiet --fresh-env --fail-on-warning --keep-going -c docs
 TOOLS_READY := $(TOOLS)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-repository packages test-packages matrix bench lint format lock changelog api clean $(DISTRIBUTIONS:%=test-%) $(EXAMPLES:%=test-%)
+.PHONY: help demo test test-all test-repository packages test-packages matrix bench docs docs-links lint format lock changelog api clean $(DISTRIBUTIONS:%=test-%) $(EXAMPLES:%=test-%)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 18
@@ -61,6 +63,12 @@ matrix: ## test-packages on each Python that is here
 bench: $(READY) ## each verb against hand-written code on the same driver
 	$(RUN) -m benchmarks.run $(ARGS)
 
+docs: $(DOCS_READY) ## build the documentation into build/docs, with links and reference checked
+	$(SPHINX) . build/docs
+
+docs-links: $(DOCS_READY) ## ask other sites whether the links to them are still good
+	$(SPHINX) -b linkcheck . build/links
+
 lint: $(READY) ## ruff, ruff format and mypy, changing nothing
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
@@ -70,8 +78,8 @@ format: $(READY) ## let ruff change what it can
 	$(RUN) -m ruff check --fix
 	$(RUN) -m ruff format
 
-lock: $(TOOLS_READY) ## write the locks anew from requirements.txt and tools.txt
-	cd 3rdparty/python && for list in requirements:default tools:tools; do \
+lock: $(TOOLS_READY) ## write the locks anew from requirements.txt, tools.txt and docs.txt
+	cd 3rdparty/python && for list in requirements:default tools:tools docs:docs; do \
 		$(UV) pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
 			--no-header --no-annotate $${list%:*}.txt -o $${list#*:}.lock || exit; \
 	done
@@ -83,11 +91,15 @@ api: $(READY) ## write tests/api/ anew, for a release: what changes after it has
 	$(RUN) tests/public_api.py
 
 clean: ## remove the environment and what the tools left
-	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist
+	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist build/docs build/links
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): 3rdparty/python/default.lock $(wildcard */pyproject.toml examples/*/pyproject.toml) tools/setup-venv
 	@tools/setup-venv "$(VENV)" "$(PYTHON)"
+	@touch $@
+
+$(DOCS_READY): $(READY) 3rdparty/python/docs.lock
+	@tools/setup-venv "$(VENV)" "" 3rdparty/python/docs.lock
 	@touch $@
 
 $(TOOLS_READY): 3rdparty/python/tools.lock tools/setup-venv

@@ -19,6 +19,7 @@ PUBLIC: dict[str, dict[str, list[str] | None]] = {
         "kairos.memory": ["MemoryStore"],
         "kairos.plans": None,
         "kairos.registry": ["register"],
+        "kairos.steps": ["Step", "parse_step"],
         "kairos.urls": ["redact"],
         "kairos.values": None,
     },

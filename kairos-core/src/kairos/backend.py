@@ -45,7 +45,10 @@ API_VERSION = 1
 
 T = TypeVar("T")
 Flow: TypeAlias = Generator[Any, Any, T]
+"""A verb that yields what the driver's calls return, is sent their results, and returns its own."""
+
 Result: TypeAlias = T | Flow[T]
+"""What a verb returns: its value, or a flow that returns it."""
 
 
 class Shape(StrEnum):
@@ -67,7 +70,7 @@ class Capabilities:
 
     native_expiry: frozenset[Shape] = frozenset()
     """The shapes whose cells the server removes by itself after ``expires_at``: never earlier, and within minutes. For
-    these the core refuses `expire` with `UnsupportedOperation`, for the others it deletes what is past."""
+    these the core refuses `Timeseries.expire` with `UnsupportedOperation`, for the others it deletes what is past."""
 
     narrow_delete: frozenset[Shape] = frozenset(Shape)
     """The shapes of which a range of buckets can be deleted; for the others the core refuses a narrowed delete with

@@ -51,7 +51,7 @@ _converter.register_structure_hook(Step, lambda value, _: value if isinstance(va
 
 
 def structure(cls: type[T], mapping: object, path: str = "") -> T:
-    """Make an attrs class from a mapping of its fields; `path` is what to call the mapping in an error.
+    """Make an attrs class from a mapping of its fields; ``path`` is what to call the mapping in an error.
 
     A wrong type, a value that a validator refuses, a missing and an unknown key are a `ConfigurationError` that
     starts with the path of the key.

@@ -49,11 +49,11 @@ hookimpl = pluggy.HookimplMarker("kairos")
 class HookContext:
     """What a hook knows when it is asked.
 
-    ``query`` is what the call asks for, before its range is clipped to what is visible (under `iterate`, whose range is
-    not known yet, the bucket of now). ``kind`` is the name of the
-    type. ``scheme`` is the URL scheme, or the package of the client, by which the backend was found. ``default`` is
-    the callable that is used if no plugin has another: the keyword's (then ``by_keyword`` is True, and no plugin goes
-    before it), else the built-in one; None if there is none.
+    ``query`` is what the call asks for, before its range is clipped to what is visible (under `Timeseries.iterate`,
+    whose range is not known yet, the bucket of now). ``kind`` is the name of the type. ``scheme`` is the URL scheme, or
+    the package of the client, by which the backend was found. ``default`` is the callable that is used if no plugin has
+    another: the keyword's (then ``by_keyword`` is True, and no plugin goes before it), else the built-in one; None if
+    there is none.
     ``name`` is the name that `transform` is asked to resolve, None for a callable and in all other hooks. ``adapt``
     turns a fetch in the form of the backend (semantics 4.9) into one in the form of the hook.
     """
@@ -75,8 +75,8 @@ def fetch(context: HookContext) -> Callable[[Query], Rows] | None:
     """Asked before anything is read.
 
     The callable gets a clipped `Query` and returns `Rows`; under AsyncTimeseries it may return an awaitable of them,
-    and ``context.default`` does. It is not called if nothing of the range is visible; `iterate` calls it once per
-    window.
+    and ``context.default`` does. It is not called if nothing of the range is visible; `Timeseries.iterate` calls it
+    once per window.
     """
 
 

@@ -1,7 +1,7 @@
 """What passes between the core and a backend: plain values, and nothing else.
 
 The core turns a verb into one of these plans, the backend carries it out. Times are Unix seconds (int); buckets are
-integer ids as stored (`kairos.steps`). A plan carries ``options``: an instance of the backend's own class for the
+integer ids as stored (`kairos.steps.Step`). A plan carries ``options``: an instance of the backend's own class for the
 verb's extra keywords, or None if the backend has none for that verb.
 """
 

@@ -261,7 +261,7 @@ _EXPECTED = "a positive number of seconds, '<n>s', '<n>min', '<n>h|d|w|m|y', or 
 def parse_step(value: object) -> Step:
     """The step that a configuration value names (semantics 1.3).
 
-    `value` is an int of seconds, the same as digits, a number with one of the units s, min, h, d, w, m (30 days) or
+    ``value`` is an int of seconds, the same as digits, a number with one of the units s, min, h, d, w, m (30 days) or
     y (365 days), or ``daily``, ``weekly``, ``monthly``, ``yearly``. Anything else is a ValueError.
     """
     if isinstance(value, str):

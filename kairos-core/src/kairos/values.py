@@ -39,7 +39,9 @@ __all__ = [
 ]
 
 INT64_MIN = -(2**63)
+"""The least int of 64 bits."""
 INT64_MAX = 2**63 - 1
+"""The greatest int of 64 bits."""
 # The same limits as floats: comparing a float with a large int is slow.
 FLOAT64_MIN = -(2.0**63)
 FLOAT64_END = 2.0**63

@@ -116,18 +116,23 @@ class Client:
         return found
 
     def insert(self, *args: Any, **keywords: Any) -> Any:
+        """As `Timeseries.insert`."""
         return self._run(self.timeseries.insert(*args, **keywords))
 
     def bulk_insert(self, *args: Any, **keywords: Any) -> Any:
+        """As `Timeseries.bulk_insert`."""
         return self._run(self.timeseries.bulk_insert(*args, **keywords))
 
     def get(self, *args: Any, **keywords: Any) -> Any:
+        """As `Timeseries.get`."""
         return self._run(self.timeseries.get(*args, **keywords))
 
     def series(self, *args: Any, **keywords: Any) -> Any:
+        """As `Timeseries.series`."""
         return self._run(self.timeseries.series(*args, **keywords))
 
     def iterate(self, *args: Any, **keywords: Any) -> Generator[Any, None, None]:
+        """As `Timeseries.iterate`."""
         items = self.timeseries.iterate(*args, **keywords)
         if not hasattr(items, "__anext__"):
             yield from items
@@ -139,21 +144,27 @@ class Client:
             self._run(items.aclose())
 
     def list(self, *args: Any, **keywords: Any) -> Any:
+        """As `Timeseries.list`."""
         return self._run(self.timeseries.list(*args, **keywords))
 
     def properties(self, *args: Any, **keywords: Any) -> Any:
+        """As `Timeseries.properties`."""
         return self._run(self.timeseries.properties(*args, **keywords))
 
     def delete(self, *args: Any, **keywords: Any) -> Any:
+        """As `Timeseries.delete`."""
         return self._run(self.timeseries.delete(*args, **keywords))
 
     def delete_all(self, *args: Any, **keywords: Any) -> Any:
+        """As `Timeseries.delete_all`."""
         return self._run(self.timeseries.delete_all(*args, **keywords))
 
     def expire(self, *args: Any, **keywords: Any) -> Any:
+        """As `Timeseries.expire`."""
         return self._run(self.timeseries.expire(*args, **keywords))
 
     def close(self) -> None:
+        """As `Timeseries.close`."""
         self.closed = True
         self._run(self.timeseries.close())
 
