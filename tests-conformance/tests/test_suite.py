@@ -1,7 +1,9 @@
 """What the suite promises about itself: no silent opt-outs, the contract beside each test, and its options."""
 
+import gc
 import inspect
 import re
+import weakref
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from kairos.errors import BackendUnavailable
 from kairos.memory import MemoryBackend
 from kairos.registry import register
 from kairos_conformance import BackendSuite, Harness, UrlHarness
+from kairos_conformance._machine import compare
+from kairos_conformance._store import Colour, Store
 
 pytest_plugins = ["pytester"]
 
@@ -278,3 +282,14 @@ def test_the_names_of_the_package():
 def test_no_part_of_the_suite_marks_the_others():
     """A mark of a class goes to all tests of its subclasses, whoever wrote them."""
     assert [base for base in BackendSuite.__mro__ if "pytestmark" in vars(base)] == []
+
+
+def test_a_comparison_keeps_nothing_of_its_store_alive():
+    """Its clients and all that they hold would add up to gigabytes in a long run."""
+    store = Store(Harness(url="memory://compared"), Colour.BLOCKING)
+    with store:
+        compare(store, "count", examples=3, steps=3, derandomize=True)
+    gone = weakref.ref(store)
+    del store
+    gc.collect()
+    assert gone() is None
