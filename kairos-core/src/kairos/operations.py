@@ -13,7 +13,7 @@ from attrs import define, evolve
 from kairos.backend import Flow
 from kairos.errors import BackendError, InvalidValue
 from kairos.grouping import Point
-from kairos.pipeline import Stages
+from kairos.pipeline import Stages, checked_rows
 from kairos.planning import Planner, Reading
 from kairos.plans import Batch, Rows, Selector
 from kairos.timestamps import to_seconds
@@ -138,11 +138,7 @@ class Operations:
         if query is None or not ready:
             return {}
         rows = yield reading.pipeline.fetch(query)
-        if not isinstance(rows, Mapping):
-            if hasattr(rows, "close"):
-                rows.close()  # a coroutine that nobody will await
-            raise InvalidValue(f"fetch: expected {{name: {{bucket: …}}}}, not {show(rows)}")
-        return dict(rows)
+        return checked_rows(rows, query.names)
 
     def names(self, options: Mapping[str, Any]) -> Flow[Sequence[str]]:
         """The names with visible data, sorted."""

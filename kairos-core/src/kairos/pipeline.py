@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
+from numbers import Integral
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -22,7 +23,9 @@ from kairos.plans import Aggregate, Interval, Query, Rows
 from kairos.plugins import Plugins
 from kairos.values import show
 
-__all__ = ["Pipeline", "Stages", "resolve"]
+__all__ = ["Pipeline", "Stages", "checked_rows", "resolve"]
+
+_CELLS = "{resolution bucket or None: data}"
 
 Stage = Callable[..., Any]
 Transform = Callable[[Any, Callable[[], int]], Any]
@@ -78,7 +81,14 @@ def resolve(
         return evolve(context, default=default, by_keyword=keyword is not None, name=name)
 
     def process(data: Any) -> Any:
-        return kind.process_row(data, read_func)
+        try:
+            return kind.process_row(data, read_func)
+        except (AttributeError, TypeError) as error:
+            if read_func is not None:
+                raise  # it may be its own, and passes through
+            raise InvalidValue(
+                f"fetch: {show(data)} is no data of a {kind.name}; where it shall be, give a process_row too"
+            ) from error
 
     if inspect.iscoroutinefunction(stages.fetch) and not context.asynchronous:
         raise InvalidValue("fetch: an async function needs AsyncTimeseries")
@@ -110,6 +120,25 @@ def resolve(
         return pipeline
     merged = condense is not None or len(context.query.names) > 1
     return _summarized(pipeline, needed(kind, _names(stages.transform), backend, merged=merged), kind, stages.transform)
+
+
+def checked_rows(given: Any, names: Collection[str]) -> Rows:
+    """What a fetch gave, if it has the form of rows, as far as one look at each name can tell."""
+    if not isinstance(given, Mapping):
+        if hasattr(given, "close"):
+            given.close()  # a coroutine that nobody will await
+        raise InvalidValue(f"fetch: expected {{name: {{bucket: {_CELLS}}}}}, not {show(given)}")
+    asked = frozenset(names)
+    for name, buckets in given.items():
+        if name not in asked:
+            raise InvalidValue(f"fetch: gave data of {show(name)}, which is none of the names that were asked for")
+        if not buckets:
+            continue
+        if not isinstance(buckets, Mapping):
+            raise InvalidValue(f"fetch: expected {{bucket: {_CELLS}}} of {show(name)}, not {show(buckets)}")
+        if not isinstance(first := next(iter(buckets)), Integral):
+            raise InvalidValue(f"fetch: expected an int as a bucket of {show(name)}, not {show(first)}")
+    return dict(given)
 
 
 def _names(given: Any) -> Collection[str]:
@@ -264,12 +293,9 @@ class Pipeline:
 
     def _cells(self, rows: Rows, name: str, bucket: int) -> dict[Any, Any]:
         """The processed cells of a bucket. What an earlier configuration stored in another way is passed over."""
-        buckets = rows.get(name) or {}
-        if type(buckets) is not dict and not isinstance(buckets, Mapping):
-            raise InvalidValue(f"fetch: expected {{bucket: {{resolution bucket or None: data}}}}, not {show(buckets)}")
-        cells = buckets.get(bucket) or {}
+        cells = (rows.get(name) or {}).get(bucket) or {}
         if type(cells) is not dict and not isinstance(cells, Mapping):
-            raise InvalidValue(f"fetch: expected {{resolution bucket or None: data}}, not {show(cells)}")
+            raise InvalidValue(f"fetch: expected {_CELLS}, not {show(cells)}")
         if self.interval.resolution is None:
             return {None: self.process_row(cells[None])} if None in cells else {}
         return {part: self.process_row(cells[part]) for part in sorted(p for p in cells if p is not None)}
