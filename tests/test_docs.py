@@ -3,6 +3,7 @@
 Blocks of one document share their names and one scratch folder, in the order of the page.
 """
 
+import ast
 import doctest
 import os
 import shlex
@@ -104,6 +105,25 @@ def toml(example: Example) -> None:
 
 def test_there_is_a_page_per_distribution() -> None:
     assert len(PAGES) >= len(PROJECTS)
+
+
+def test_the_example_of_a_backend_is_what_its_page_says() -> None:
+    page = (ROOT / "docs" / "writing-a-backend.md").read_text()
+    example = ROOT / "examples" / "kairos-lmdb"
+    assert f"```python\n{(example / 'tests' / 'test_conformance.py').read_text()}```" in page
+    assert sum(code_lines(file.read_text()) for file in example.glob("src/**/*.py")) < 250
+
+
+def code_lines(source: str) -> int:
+    """How many lines hold code: no imports, comments or docstrings."""
+    others: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        lines = range(getattr(node, "lineno", 0), getattr(node, "end_lineno", 0) + 1)
+        if is_text or isinstance(node, ast.Import | ast.ImportFrom):
+            others.update(lines)
+    rest = [line.strip() for number, line in enumerate(source.splitlines(), 1) if number not in others]
+    return sum(bool(line) and not line.startswith("#") for line in rest)
 
 
 @pytest.mark.parametrize("page", [str(page.relative_to(ROOT)) for page in PAGES])

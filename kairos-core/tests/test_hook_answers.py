@@ -74,8 +74,12 @@ class Around:
 
     @hookimpl(wrapper=True)
     def transform(self):
-        chosen = yield
-        return lambda data, seconds: self.note("transform", chosen)(data, seconds)
+        noted = self.note("transform", (yield))
+
+        def transform(data, seconds):
+            return noted(data, seconds)
+
+        return transform
 
 
 def read(colour, plugins, names=("a", "b"), kind="series", **keywords):
