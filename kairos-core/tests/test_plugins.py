@@ -168,6 +168,10 @@ def test_a_plugin_whose_hooks_are_wrong_is_named(source, why):
     with pytest.raises(PluginError, match="plugin 'module_of_mine ") as caught:
         make(module_of_mine)
     assert why in str(caught.value)
+    if "hookimpl" in source:
+        assert "the hooks are fetch, process_row, condense, join_rows, collapse, transform, and get a context" in str(
+            caught.value
+        )
 
 
 @WRONG

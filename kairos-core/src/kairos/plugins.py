@@ -121,7 +121,12 @@ class Plugins:
                 plugin = plugin()
             self._manager.register(plugin, name)
             self._manager.check_pending()
-        except (pluggy.PluginValidationError, ValueError, TypeError) as error:
+        except pluggy.PluginValidationError as error:
+            hooks = ", ".join(STAGES)
+            raise PluginError(
+                f"plugin {name!r} cannot be used: {error}; the hooks are {hooks}, and get a context"
+            ) from error
+        except (ValueError, TypeError) as error:
             raise PluginError(f"plugin {name!r} cannot be used: {error}") from error
         if not self._manager.get_hookcallers(plugin):
             raise PluginError(f"plugin {name!r} has no function that is marked by kairos.hookimpl")

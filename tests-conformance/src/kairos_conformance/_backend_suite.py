@@ -22,22 +22,23 @@ from kairos_conformance._writing import WritingTests
 __all__ = ["BackendSuite"]
 
 
+# pytest runs the tests of the last base first: from the simple to all of it together.
 class BackendSuite(
-    CalendarTests,
-    RetentionTests,
-    NamesTests,
-    WritingTests,
-    CountTests,
-    ValuesTests,
-    ReadingTests,
-    MergingTests,
-    TransformTests,
-    AggregateTests,
-    HookTests,
-    DiscoveryTests,
-    DeletingTests,
-    ConfiguringTests,
-    ProcessTests,
     StatefulTests,
+    ProcessTests,
+    ConfiguringTests,
+    DeletingTests,
+    DiscoveryTests,
+    HookTests,
+    AggregateTests,
+    TransformTests,
+    MergingTests,
+    ReadingTests,
+    ValuesTests,
+    CountTests,
+    NamesTests,
+    RetentionTests,
+    CalendarTests,
+    WritingTests,
 ):
     """All standard tests. Subclass it, and say by ``harness`` where your store is."""
