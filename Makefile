@@ -23,7 +23,7 @@ SPHINX = $(RUN) -m sphinx --quiet --fresh-env --fail-on-warning --keep-going -c 
 TOOLS_READY := $(TOOLS)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-repository packages test-packages matrix bench docs docs-links lint format lock changelog api clean $(DISTRIBUTIONS:%=test-%) $(EXAMPLES:%=test-%)
+.PHONY: help demo test test-all test-repository packages test-packages matrix bench pants docs docs-links lint format lock changelog api clean $(DISTRIBUTIONS:%=test-%) $(EXAMPLES:%=test-%)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 18
@@ -62,6 +62,10 @@ matrix: ## test-packages on each Python that is here
 
 bench: $(READY) ## each verb against hand-written code on the same driver
 	$(RUN) -m benchmarks.run $(ARGS)
+
+pants: ## the goals of Pants on all that needs no server, with the release that is on the package index
+	tools/pants-ci tailor --check lint check ::
+	tools/pants-ci --tag=-server,full test package ::
 
 docs: $(DOCS_READY) ## build the documentation into build/docs, with links and reference checked
 	$(SPHINX) . build/docs

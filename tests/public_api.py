@@ -1,7 +1,6 @@
 """The public API as text: one line for everything that docs/compatibility.md calls public, with its signature."""
 
 import inspect
-import sys
 from collections.abc import Iterator
 from enum import Enum
 from importlib import import_module
@@ -73,7 +72,7 @@ def signature(found: object) -> str:
     if not getattr(found, "__module__", "").startswith("kairos"):
         return "(…)"
     parameters = inspect.signature(found).parameters.values()  # type: ignore[arg-type]
-    plain = (type(None), bool, int, float, str, inspect.Parameter.empty.__class__)
+    plain = (type(None), bool, int, float, str, type)  # a parameter without a default has a class there
     shown = [one if isinstance(one.default, plain) else one.replace(default=...) for one in parameters]
     returns = inspect.signature(found).return_annotation  # type: ignore[arg-type]
     return str(inspect.Signature(shown, return_annotation=returns)).replace("'", "")
@@ -87,4 +86,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

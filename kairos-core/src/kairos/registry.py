@@ -60,23 +60,24 @@ def entry(group: str, name: str) -> type[Backend] | None:
         raise BackendNotFound(
             f"the backend for {name!r}, {point.value} of {_distribution(point)}, cannot be loaded: {error!r}"
         ) from error
-    return _checked(loaded, f"{point.value} of {_distribution(point)}")
+    return _checked(loaded, lambda: f"{point.value} of {_distribution(point)}")
 
 
 def _distribution(point: EntryPoint) -> str:
     return point.dist.name if point.dist else "an unknown distribution"
 
 
-def _checked(loaded: Any, what: str) -> type[Backend]:
+def _checked(loaded: Any, what: Callable[[], str]) -> type[Backend]:
+    """Refuse what is no backend; ``what`` names it, which takes reading the metadata of a distribution."""
     if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
-        raise BackendNotFound(f"{what} is not a subclass of kairos.backend.Backend")
+        raise BackendNotFound(f"{what()} is not a subclass of kairos.backend.Backend")
     if loaded.api_version != API_VERSION:
         raise BackendNotFound(
-            f"{what} is written for version {loaded.api_version} of the backend contract; "
+            f"{what()} is written for version {loaded.api_version} of the backend contract; "
             f"this kairos-core has version {API_VERSION}"
         )
     if problems := _problems(loaded):
-        raise BackendNotFound(f"{what} does not follow the contract of kairos.backend.Backend: {'; '.join(problems)}")
+        raise BackendNotFound(f"{what()} does not follow the contract of kairos.backend.Backend: {'; '.join(problems)}")
     return loaded
 
 
@@ -142,7 +143,7 @@ def register(backend: type[Backend], *, schemes: Iterable[str] = (), packages: I
     """
     keys = [*((BACKENDS, scheme) for scheme in schemes), *((CLIENTS, package) for package in packages)]
     before = {key: _registered.get(key) for key in keys}
-    _registered.update(dict.fromkeys(keys, _checked(backend, f"{backend!r}")))
+    _registered.update(dict.fromkeys(keys, _checked(backend, lambda: f"{backend!r}")))
     try:
         yield
     finally:
