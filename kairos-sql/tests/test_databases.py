@@ -226,6 +226,29 @@ def test_a_table_in_a_schema(make, database):
     database.execute(f"DROP TABLE {other}.mine", f"DROP SCHEMA {other}")
 
 
+@pytest.mark.parametrize(
+    ("changes", "wrong"),
+    [
+        (["ADD COLUMN extra INT"], "it has a column extra"),
+        (["DROP COLUMN expires_at"], "it has no column expires_at"),
+        (["DROP COLUMN value", "ADD COLUMN value INT"], "its column value is INTEGER, not DOUBLE"),
+    ],
+)
+def test_a_table_that_was_changed(make, database, changes, wrong):
+    make(str(database), type="gauge").insert("a", 1, timestamp=0)
+    database.execute(*(f"ALTER TABLE kairos_gauge {change}" for change in changes))
+    with pytest.raises(ConfigurationError, match=wrong):
+        make(str(database), type="gauge").list()
+
+
+def test_a_table_with_another_key(make, database):
+    make(str(database), type="gauge").insert("a", 1, timestamp=0)
+    drop = {"postgresql": "DROP CONSTRAINT pk_kairos_gauge", "mariadb": "DROP PRIMARY KEY"}[database.product]
+    database.execute(f"ALTER TABLE kairos_gauge {drop}, ADD PRIMARY KEY (name, prefix)")
+    with pytest.raises(ConfigurationError, match="its key is name, prefix"):
+        make(str(database), type="gauge").list()
+
+
 def test_a_driver_of_the_other_colour(database):
     sync, awaiting = {"postgresql": ("psycopg2", "asyncpg"), "mariadb": ("pymysql", "asyncmy")}[database.product]
     open_sync = partial(Timeseries, intervals=MINUTE)
