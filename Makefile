@@ -15,6 +15,8 @@ unexport PYTHONPATH PYTHONHOME
 
 DISTRIBUTIONS := kairos-cassandra kairos-core kairos-mongo kairos-redis kairos-sql tests-conformance
 EXAMPLES := kairos-lmdb kairos-stats
+# In per cent, of lines and branches together.
+FLOORS ?= kairos-cassandra:90 kairos-core:95 kairos-mongo:90 kairos-redis:90 kairos-sql:90
 RUN := $(VENV)/bin/python
 PYTEST = $(RUN) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 READY := $(VENV)/.ready
@@ -23,7 +25,7 @@ SPHINX = $(RUN) -m sphinx --quiet --fresh-env --fail-on-warning --keep-going -c 
 TOOLS_READY := $(TOOLS)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-repository packages test-packages matrix bench pants docs docs-links lint format lock changelog api clean $(DISTRIBUTIONS:%=test-%) $(EXAMPLES:%=test-%)
+.PHONY: help demo test coverage test-all test-repository packages test-packages matrix bench pants docs docs-links lint format lock licences audit changelog api clean $(DISTRIBUTIONS:%=test-%) $(EXAMPLES:%=test-%)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 18
@@ -34,6 +36,12 @@ demo: $(READY) ## load the flights of 2013 into one SQLite file and report on th
 
 test: $(READY) ## all tests, one configuration of each server
 	$(PYTEST) -m "not full and not packages"
+
+coverage: $(READY) ## as test, with a floor under the branch coverage of each distribution
+	$(PYTEST) -m "not full and not packages" --cov --cov-report=
+	@status=0; for floor in $(FLOORS); do \
+		$(RUN) -m coverage report --include="$${floor%:*}/src/*" --fail-under="$${floor#*:}" || status=$$?; \
+	done; exit $$status
 
 test-all: $(READY) ## all tests, every configuration
 	$(PYTEST) -m "not packages"
@@ -87,6 +95,12 @@ lock: $(TOOLS_READY) ## write the locks anew from requirements.txt, tools.txt an
 		$(UV) pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
 			--no-header --no-annotate $${list%:*}.txt -o $${list#*:}.lock || exit; \
 	done
+
+licences: $(DOCS_READY) $(TOOLS_READY) ## write the tables of docs/licences.md anew, after `make lock`
+	$(RUN) tools/licences.py $(TOOLS)/bin/pip-licenses $(RUN) $(TOOLS)/bin/python
+
+audit: $(TOOLS_READY) ## ask for known weaknesses of what the locks name
+	$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes $(addprefix -r ,$(wildcard 3rdparty/python/*.lock))
 
 changelog: $(TOOLS_READY) ## turn the news fragments of DISTRIBUTION into the changelog of VERSION
 	$(TOOLS)/bin/towncrier build --yes --config towncrier.toml --dir $(DISTRIBUTION) --version $(VERSION)

@@ -1,4 +1,4 @@
-"""The one requirements list, its lock and the ranges of the distributions say the same."""
+"""The one requirements list, its lock and the ranges of the distributions say the same, and versions move together."""
 
 import re
 import tomllib
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "3rdparty" / "python"
@@ -32,8 +33,9 @@ OURS = {project["project"]["name"]: project["project"]["version"] for project in
 
 def declared(project: dict) -> list[Requirement]:
     extras = project["project"].get("optional-dependencies", {}).values()
+    groups = project.get("dependency-groups", {}).values()
     lines = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
-    return [Requirement(line) for line in (*lines, *(line for extra in extras for line in extra))]
+    return [Requirement(line) for line in (*lines, *(line for more in (*extras, *groups) for line in more))]
 
 
 @pytest.mark.parametrize("folder", PROJECTS)
@@ -45,11 +47,23 @@ def test_the_ranges_of_a_distribution_are_those_of_the_list(folder: str) -> None
             assert requirement.extras <= listed.extras, requirement.name
 
 
+def test_all_distributions_share_a_major_and_a_minor_number() -> None:
+    assert len({Version(version).release[:2] for version in OURS.values()}) == 1, OURS
+
+
 @pytest.mark.parametrize("folder", PROJECTS)
-def test_a_distribution_accepts_the_others_as_they_are(folder: str) -> None:
-    for requirement in declared(PROJECTS[folder]):
-        if requirement.name in OURS:
-            assert requirement.specifier.contains(OURS[requirement.name], prereleases=True), requirement.name
+def test_a_distribution_needs_others_from_its_own_minor_version_on(folder: str) -> None:
+    own = Version(PROJECTS[folder]["project"]["version"])
+    needed = [requirement for requirement in declared(PROJECTS[folder]) if requirement.name in OURS]
+    assert needed or folder == "kairos-core"
+    for requirement in needed:
+        [specifier] = requirement.specifier
+        asked = Version(specifier.version)
+        # ~=1.4 is 1.4 and later ones below 2: with a third number it would be those below 1.5.
+        assert specifier.operator == "~=", requirement
+        assert asked.release == own.release[:2], requirement
+        assert own.is_prerelease or not asked.is_prerelease, requirement
+        assert specifier.contains(OURS[requirement.name], prereleases=True), requirement
 
 
 def test_the_lock_holds_every_listed_requirement() -> None:

@@ -47,6 +47,11 @@ def test_the_patterns_find_what_they_are_for(pattern: re.Pattern[str], text: str
     assert pattern.search(text)
 
 
+def test_nothing_is_hidden_from_coverage(tracked: list[Path]) -> None:
+    pragma = re.compile(r"#\s*pragma: no ?" + "(?:cover|branch)|" + "exclude_(?:also|lines)")
+    assert found(pragma, [file for file in tracked if file.suffix in {".py", ".toml"}]) == []
+
+
 def test_every_module_is_under_400_lines(tracked: list[Path]) -> None:
     lengths = {file: len(file.read_text().splitlines()) for file in tracked if file.suffix == ".py"}
     assert {str(file.relative_to(ROOT)): length for file, length in lengths.items() if length >= 400} == {}
