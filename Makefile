@@ -25,7 +25,7 @@ SPHINX = $(RUN) -m sphinx --quiet --fresh-env --fail-on-warning --keep-going -c 
 TOOLS_READY := $(TOOLS)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage test-all test-repository packages test-packages matrix bench pants docs docs-links lint format lock licences audit changelog api clean $(DISTRIBUTIONS:%=test-%) $(EXAMPLES:%=test-%)
+.PHONY: help demo test coverage test-all test-repository packages test-packages matrix bench pants docs docs-links lint workflows format lock licences audit changelog api clean $(DISTRIBUTIONS:%=test-%) $(EXAMPLES:%=test-%)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 18
@@ -86,6 +86,9 @@ lint: $(READY) ## ruff, ruff format and mypy, changing nothing
 	$(RUN) -m ruff format --check
 	$(RUN) -m mypy
 
+workflows: build/bin/actionlint ## check the workflows of GitHub; needs Go, or an actionlint at build/bin/
+	build/bin/actionlint
+
 format: $(READY) ## let ruff change what it can
 	$(RUN) -m ruff check --fix
 	$(RUN) -m ruff format
@@ -109,7 +112,7 @@ api: $(READY) ## write tests/api/ anew, for a release: what changes after it has
 	$(RUN) tests/public_api.py
 
 clean: ## remove the environment and what the tools left
-	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist build/docs build/links *.lmdb *.lmdb-lock
+	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist build *.lmdb *.lmdb-lock
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): 3rdparty/python/default.lock $(wildcard */pyproject.toml examples/*/pyproject.toml) tools/setup-venv
@@ -123,3 +126,7 @@ $(DOCS_READY): $(READY) 3rdparty/python/docs.lock
 $(TOOLS_READY): 3rdparty/python/tools.lock tools/setup-venv
 	@tools/setup-venv "$(TOOLS)" "$(PYTHON)" 3rdparty/python/tools.lock
 	@touch $@
+
+# Its wheels fetch a binary from outside of the package index: this is built from the Go module.
+build/bin/actionlint:
+	GOBIN=$(abspath build/bin) go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
