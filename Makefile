@@ -112,8 +112,8 @@ api: $(READY) ## write tests/api/ anew, for a release: what changes after it has
 	$(RUN) tests/public_api.py
 
 clean: ## remove the environment and what the tools left
-	rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist build *.lmdb *.lmdb-lock
-	find . -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf .venv .venv-* .mypy_cache .ruff_cache .hypothesis .coverage dist build *.lmdb *.lmdb-lock
+	find . \( -name __pycache__ -o -name .pytest_cache \) -prune -exec rm -rf {} +
 
 $(READY): 3rdparty/python/default.lock $(wildcard */pyproject.toml examples/*/pyproject.toml) tools/setup-venv
 	@tools/setup-venv "$(VENV)" "$(PYTHON)"
