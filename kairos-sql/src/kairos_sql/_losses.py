@@ -7,6 +7,7 @@ import re
 __all__ = ["integers", "loss"]
 
 _TYPE = re.compile(r"(?P<word>[A-Z]+(?: CHAR)?)(?:\((?P<numbers>[\d, ]+)\))?(?P<unsigned> UNSIGNED)?")
+_STRICT = {"mariadb", "mysql", "postgresql"}
 _PADDED = {"CHAR", "NCHAR", "NATIONAL CHAR", "BINARY"}
 _FLOATS = {"FLOAT", "DOUBLE", "REAL"}
 _TIMES = {"DATETIME", "TIMESTAMP", "TIME"}
@@ -15,12 +16,12 @@ _BITS = {"TINYINT": 8, "SMALLINT": 16, "MEDIUMINT": 24, "INTEGER": 32, "INT": 32
 
 
 def loss(declared: str, dialect: str) -> str | None:
-    """What is lost in a column that is declared so, as words that follow "would"; None if nothing is.
+    """What is lost in a column that is declared so, as words that follow "would"; None if nothing is, or nobody knows.
 
     SQLite keeps values as they come, whatever a column is called.
     """
     found = _TYPE.match(declared.upper())
-    if found is None or dialect == "sqlite":
+    if found is None or dialect not in _STRICT:
         return None
     word, numbers = found["word"], [int(number) for number in re.findall(r"\d+", found["numbers"] or "")]
     mysql = dialect in {"mysql", "mariadb"}
@@ -37,9 +38,9 @@ def loss(declared: str, dialect: str) -> str | None:
 
 
 def integers(declared: str, dialect: str) -> range | None:
-    """The integers that fit a column which is declared so; None if all of 64 bits do."""
+    """The integers that fit a column which is declared so; None if all of 64 bits do, or nobody knows."""
     found = _TYPE.match(declared.upper())
-    if found is None or dialect == "sqlite" or found["word"] not in _BITS:
+    if found is None or dialect not in _STRICT or found["word"] not in _BITS:
         return None
     bits = _BITS[found["word"]]
     if bits == 64 and not found["unsigned"]:
