@@ -162,11 +162,11 @@ def server(product):
 
 
 class Proxy:
-    """Stands between a client and a server. Once ``cutting`` is set it lets the next COMMIT through, and breaks the
-    connection instead of bringing the answer."""
+    """Stands between a client and a server. Once ``cutting`` is set to a pattern it lets the next of these through, and
+    breaks the connection instead of bringing the answer. ``sent`` is how often the client has sent something."""
 
     def __init__(self, port):
-        self.cutting = False
+        self.cutting, self.sent = None, 0
         self.target = port
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
@@ -187,8 +187,9 @@ class Proxy:
                     (server if one is client else client).sendall(data)
                     if not data:
                         return
-                    if one is client and self.cutting and re.search(rb"COMMIT(?!TED)", data):
-                        self.cutting = False
+                    self.sent += one is client
+                    if one is client and self.cutting and re.search(self.cutting, data):
+                        self.cutting = None
                         server.recv(65536)  # it is done
                         return
 

@@ -89,9 +89,8 @@ def test_what_is_counted_or_removed_is_found_by_the_key(kind):
     ):
         text = str(statement.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True}))
         assert_by_key(sql, text)
-    for stored in (True, False):
-        remove = sql.remove(stored=stored)
-        assert_by_key(sql, remove.sql, range(len(remove.names)))
+    for prepared in (sql.remove(), sql.count_up_to(), sql.remove_up_to()):
+        assert_by_key(sql, prepared.sql, range(len(prepared.names)))
 
 
 @every_kind
@@ -108,10 +107,10 @@ def _columns(kind):
 
 @pytest.mark.parametrize(
     ("rows", "groups"),
-    [(1, [(1, 1)]), (3, [(1, 2), (1, 1)]), (64, [(1, 64)]), (150, [(2, 64), (1, 16), (1, 4), (1, 2)])],
+    [(1, [(1, 1)]), (7, [(1, 7)]), (8, [(1, 8)]), (64, [(1, 64)]), (151, [(2, 64), (1, 16), (1, 7)])],
 )
 def test_many_rows_are_written_by_few_statements(rows, groups):
-    """One with 64 rows as often as it fits, then each with half as many."""
+    """One with 64 rows as often as it fits, then each with half as many, and one for the last few."""
     found = list(statements("gauge").write([("p", "a", "minute", row, -1, 0.5, None) for row in range(rows)]))
     assert [(len(parameters), len(parameters[0]) // 7) for _, parameters in found] == groups
     buckets = [value for _, parameters in found for row in parameters for value in row[3::7]]

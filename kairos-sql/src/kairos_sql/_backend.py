@@ -23,7 +23,7 @@ from kairos.plans import Batch, Bounds, Cutoffs, Expiry, Query, Rows, Selector
 from kairos.values import ValueType, show
 from kairos_sql._config import check_lengths, make_options
 from kairos_sql._dialects import dialect_of
-from kairos_sql._engines import AnyEngine, alone, check_engine, check_file, in_memory, open_engine, sync_engine, where
+from kairos_sql._engines import AnyEngine, check_engine, check_file, in_memory, open_engine, sync_engine, where
 from kairos_sql._errors import Attempts, refusing, translated, unknown_outcome
 from kairos_sql._expiry import Progress, expire
 from kairos_sql._fetch import called
@@ -31,6 +31,7 @@ from kairos_sql._inspect import prepare, table_exists
 from kairos_sql._portable import put
 from kairos_sql._rows import Stamps, decoder, encoder
 from kairos_sql._schema import make_layout
+from kairos_sql._single import autocommit, reading, untouched
 from kairos_sql._statements import Prepared, Statements
 from kairos_sql._tasks import interruptible, to_its_end
 from kairos_sql._types import stored_type
@@ -181,6 +182,11 @@ class SQLBackend(Backend):
             sent = statements
             if next(attempts) and self._stamps is not None:  # their numbers may be what was in the way
                 sent = list(self._sql.write(self._encode(cells, self._stamps.batch())))
+            if self._own.single and len(sent) == 1 and len(sent[0][1]) == 1 and untouched(connection):
+                with refusing(), unknown_outcome(self._where):
+                    sql, (parameters,) = sent[0]
+                    autocommit(connection).exec_driver_sql(sql, parameters)
+                return
             with refusing():
                 put(connection, self._sql, rows)
                 for sql, parameters in sent:
@@ -193,7 +199,7 @@ class SQLBackend(Backend):
     # --- Reading ----------------------------------------------------------------------------------------------------
 
     def read(self, query: Query) -> Flow[Rows]:
-        return self._flow(alone(self._own, lambda connection: self._read(connection, query)))
+        return self._flow(reading(self._own, lambda connection: self._read(connection, query)))
 
     def _read(self, connection: sa.Connection, query: Query) -> Rows:
         coarse = query.interval.resolution is None
@@ -247,7 +253,7 @@ class SQLBackend(Backend):
     def names(self, cutoffs: Cutoffs, options: Any = None) -> Flow[Sequence[str]]:  # noqa: ARG002 - no options
         if not cutoffs:
             return self._flow(lambda _: [])
-        return self._flow(alone(self._own, lambda connection: self._names(connection, cutoffs)))
+        return self._flow(reading(self._own, lambda connection: self._names(connection, cutoffs)))
 
     def _names(self, connection: sa.Connection, cutoffs: Cutoffs) -> list[str]:
         statement = self._sql.names(tuple(cutoff is not None for cutoff in cutoffs.values()), _NAMES)
@@ -266,7 +272,7 @@ class SQLBackend(Backend):
         cutoffs: Cutoffs,
         options: Any = None,  # noqa: ARG002 - no options
     ) -> Flow[Bounds]:
-        return self._flow(alone(self._own, lambda connection: self._bounds(connection, names, cutoffs)))
+        return self._flow(reading(self._own, lambda connection: self._bounds(connection, names, cutoffs)))
 
     def _bounds(self, connection: sa.Connection, names: Sequence[str], cutoffs: Cutoffs) -> Bounds:
         cut = tuple(cutoff is not None for cutoff in cutoffs.values())

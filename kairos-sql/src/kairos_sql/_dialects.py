@@ -43,7 +43,8 @@ class Dialect:
     key_bytes: int | None = None
     extra: str
     sums: Literal["numeric", "halves"] | None = "numeric"
-    reads_alone: bool = False  # whether reading without a transaction saves round trips: with these drivers it does
+    locks_rows: bool = False  # whether SELECT ... FOR UPDATE keeps other writers from the rows that it finds
+    single: bool = False  # whether a statement that is a transaction by itself saves round trips with these drivers
 
 
 def _on_conflict(insert: Any, table: sa.Table, updates: Updates) -> sa.Insert:
@@ -79,6 +80,7 @@ _MYSQL = Dialect(
     drivers=("pymysql", "asyncmy"),
     key_bytes=3_072,
     extra="mysql",
+    locks_rows=True,
 )
 
 DIALECTS: Mapping[str, Dialect] = {
@@ -90,7 +92,8 @@ DIALECTS: Mapping[str, Dialect] = {
         drivers=("psycopg", "psycopg"),
         key_bytes=2_600,  # a third of a page, less what each column adds
         extra="postgresql",
-        reads_alone=True,
+        locks_rows=True,
+        single=True,
     ),
     "sqlite": Dialect(
         upsert=lambda table, updates: _on_conflict(sqlite.insert(table), table, updates),

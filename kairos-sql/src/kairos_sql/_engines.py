@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc, pool
 
 from kairos.errors import BackendError, BackendNotFound, ConfigurationError
 from kairos.urls import redact
-from kairos_sql._dialects import Dialect, dialect_of
+from kairos_sql._dialects import dialect_of
 
-__all__ = ["AnyEngine", "alone", "check_engine", "check_file", "in_memory", "open_engine", "sync_engine", "where"]
+__all__ = ["AnyEngine", "check_engine", "check_file", "in_memory", "open_engine", "sync_engine", "where"]
 
-T = TypeVar("T")
 AnyEngine: TypeAlias = Any
 """An Engine or an AsyncEngine. The latter is imported only by who uses it, since it brings the whole ORM."""
 
@@ -121,15 +120,6 @@ def _url(text: str, *, asynchronous: bool) -> sa.URL:
         colour, kind = ("AsyncTimeseries", "an asynchronous") if asynchronous else ("Timeseries", "a blocking")
         raise ConfigurationError(f"client: {colour} needs {kind} driver, which {url.drivername} is not")
     return url
-
-
-def alone(own: Dialect, work: Callable[[sa.Connection], T]) -> Callable[[sa.Connection], T]:
-    """A function that only reads, without the round trips of a transaction where these can be had without."""
-
-    def without(connection: sa.Connection) -> T:
-        return work(connection.execution_options(isolation_level="AUTOCOMMIT"))
-
-    return without if own.reads_alone else work
 
 
 def _keywords(url: sa.URL, client_config: Mapping[str, Any], *, asynchronous: bool) -> dict[str, Any]:

@@ -91,14 +91,14 @@ def _translation(own: Dialect, cause: BaseException, where: str, *, lost: bool, 
 
 @contextmanager
 def unknown_outcome(where: str) -> Iterator[None]:
-    """Around a COMMIT: if the connection breaks now, the database may have carried it out."""
+    """Around what commits: if the connection breaks now, the database may have carried it out."""
     try:
         yield
     except (exc.DBAPIError, OSError) as error:
         if isinstance(error, exc.DBAPIError) and not error.connection_invalidated:
             raise
         raise BackendUnavailable(
-            f"{where}: the connection broke in COMMIT, so it may have been carried out or not: "
+            f"{where}: the connection broke while a write was committed, which may have been carried out or not: "
             f"{getattr(error, 'orig', error)}",
             outcome_unknown=True,
         ) from error

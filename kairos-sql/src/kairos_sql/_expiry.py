@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import chain, islice
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, groupby, islice
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -51,15 +52,35 @@ def expire(
         if sql.own.lock is not None:
             connection.execute(sql.own.lock(sql.layout.table))
         removed = 0
-        for cell in sorted(piece):  # in the order of the writers
-            # What was written again since it was found, by who keeps it longer, stays.
-            statement = sql.remove(stored=cell[1] not in expiry.cutoffs)
-            values = dict(zip(CELL, (prefix, *cell), strict=True)) | {"now": expiry.now}
-            # A cell that another process was faster to remove does not count.
-            removed += connection.exec_driver_sql(statement.sql, statement.one(values)).rowcount > 0
+        for (_, interval), cells in groupby(sorted(piece), itemgetter(0, 1)):  # in the order of the writers
+            if interval in expiry.cutoffs:
+                removed += _remove_all(connection, sql, prefix, list(cells))
+            else:
+                removed += _remove_each(connection, sql, prefix, cells, expiry.now)
         commit(connection)
         progress.removed += removed
     return name if expiry.limit is not None and progress.removed >= expiry.limit else ""
+
+
+def _remove_all(connection: sa.Connection, sql: Statements, prefix: str, cells: list[Cell]) -> int:
+    """Remove cells of one name and interval, all that are past from the first to the last."""
+    values = dict(zip(CELL, (prefix, *cells[-1]), strict=True)) | {"first": cells[0][2]}
+    count, remove = sql.count_up_to(), sql.remove_up_to()
+    # A cell that another process was faster to remove does not count.
+    removed: int = connection.exec_driver_sql(count.sql, count.one(values)).scalar_one()
+    connection.exec_driver_sql(remove.sql, remove.one(values))
+    return removed
+
+
+def _remove_each(connection: sa.Connection, sql: Statements, prefix: str, cells: Iterable[Cell], now: float) -> int:
+    """Remove cells between which there may be others that stay. So does what was written again since it was found, by
+    who keeps it longer.
+    """
+    remove, removed = sql.remove(), 0
+    for cell in cells:
+        values = dict(zip(CELL, (prefix, *cell), strict=True)) | {"now": now}
+        removed += connection.exec_driver_sql(remove.sql, remove.one(values)).rowcount > 0
+    return removed
 
 
 def _past(connection: sa.Connection, sql: Statements, prefix: str, expiry: Expiry, start: str) -> Iterator[Cell]:

@@ -24,8 +24,9 @@ from kairos_sql._schema import CELL, NO_RESOLUTION, Layout
 __all__ = ["Prepared", "Statements"]
 
 # How many rows one INSERT holds if there are many, a power of two: measured, more gain nothing on any database. They
-# keep within 999 parameters.
+# keep within 999 parameters. So few rows as one point has in its intervals are one statement, whatever their number.
 _WIDE = 64
+_FEW = 8
 
 
 @frozen
@@ -96,6 +97,8 @@ class Statements:
         """
         width = _WIDE if self.stamped else 1
         while rows:
+            if self.stamped and len(rows) <= _FEW:
+                width = len(rows)
             if whole := len(rows) - len(rows) % width:
                 groups = [tuple(chain.from_iterable(rows[at : at + width])) for at in range(0, whole, width)]
                 yield self._written(width, groups)
@@ -289,15 +292,42 @@ class Statements:
 
     # --- Deleting ---------------------------------------------------------------------------------------------------
 
-    def remove(self, *, stored: bool) -> Prepared:
-        """Remove one cell; if ``stored`` only what is past by its own expires_at. Parameters: the cell, now."""
+    def remove(self) -> Prepared:
+        """Remove one cell if it is past by its own expires_at. Parameters: the cell, now."""
 
         def make() -> Any:
             c = self.layout.table.c
-            cell = sa.delete(self.layout.table).where(*(c[name] == sa.bindparam(name) for name in CELL))
-            return cell.where(c.expires_at <= sa.bindparam("now")) if stored else cell
+            cell = [c[name] == sa.bindparam(name) for name in CELL]
+            return sa.delete(self.layout.table).where(*cell, c.expires_at <= sa.bindparam("now"))
 
-        return self._once(("remove", stored), make)
+        return self._once("remove", make)
+
+    def _up_to(self) -> list[Any]:
+        """The rows of neighbouring cells. Parameters: prefix, name, interval, first: an i_time, and last: a cell."""
+        c = self.layout.table.c
+        last: tuple[Any, Any] = (sa.bindparam("i_time"), sa.bindparam("r_time"))
+        return [
+            *self._mine(c.name == sa.bindparam("name"), c.interval == sa.bindparam("interval")),
+            c.i_time.between(sa.bindparam("first"), last[0]),
+            sa.or_(c.i_time < last[0], c.r_time <= last[1]),
+        ]
+
+    def count_up_to(self) -> Prepared:
+        """How many cells `remove_up_to` will remove; until then nobody else can."""
+
+        def make() -> Any:
+            c = self.layout.table.c
+            rows = sa.select(c.i_time, c.r_time).where(*self._up_to())
+            if self.own.locks_rows:
+                rows = rows.with_for_update()
+            cells = sa.select(*rows.subquery("past").c).distinct()
+            return sa.select(sa.func.count()).select_from(cells.subquery("cells"))
+
+        return self._once("count_up_to", make)
+
+    def remove_up_to(self) -> Prepared:
+        """Remove neighbouring cells. Parameters: prefix, name, interval, first, i_time and r_time of the last."""
+        return self._once("remove_up_to", lambda: sa.delete(self.layout.table).where(*self._up_to()))
 
     # SQLAlchemy itself compiles and keeps these, which are not called all day.
 
