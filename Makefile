@@ -8,6 +8,8 @@ ARGS ?=
 TOOLS ?= .venv-tools
 UV ?= $(abspath $(TOOLS))/bin/uv
 export RESOLUTIONS ?= lowest newest
+# What `make test-packages` runs of the suite.
+export SUITE ?= -m "not full"
 
 SHELL := /bin/bash
 # What a user's environment sets for other projects must not reach this one.
@@ -37,8 +39,8 @@ demo: $(READY) ## load the flights of 2013 into one SQLite file and report on th
 test: $(READY) ## all tests, one configuration of each server
 	$(PYTEST) -m "not full and not packages"
 
-coverage: $(READY) ## as test, with a floor under the branch coverage of each distribution
-	$(PYTEST) -m "not full and not packages" --cov --cov-report=
+coverage: override ARGS += --cov --cov-report=
+coverage: test ## test, with a floor under the branch coverage of each distribution
 	@status=0; for floor in $(FLOORS); do \
 		$(RUN) -m coverage report --include="$${floor%:*}/src/*" --fail-under="$${floor#*:}" || status=$$?; \
 	done; exit $$status

@@ -4,6 +4,7 @@
 """
 
 import os
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -20,6 +21,8 @@ ROOT = Path(__file__).parents[2]
 DIST = ROOT / "dist"
 # `make test-packages` says which; nothing else runs these.
 RESOLUTIONS = os.environ.get("RESOLUTIONS", "").split()
+# Which part of the suite is run.
+SUITE = shlex.split(os.environ.get("SUITE", ""))
 
 pytestmark = pytest.mark.packages
 
@@ -103,7 +106,7 @@ def test_the_wheels_work_and_pass_the_suite(store: str, resolution: str, tmp_pat
     assert run(python, "-c", textwrap.dedent(SCRIPT), url, cwd=tmp_path) == PRINTED
 
     run(*install, "kairos-conformance[numpy,stateful]", cwd=tmp_path)
-    suite = ["-m", "pytest", "-q", "--pyargs", "kairos_conformance.suite", "--kairos-url", url, "-m", "not full"]
+    suite = ["-m", "pytest", "-q", "--pyargs", "kairos_conformance.suite", "--kairos-url", url, *SUITE]
     closing = run(python, *suite, cwd=tmp_path).splitlines()[-1]
     assert " passed" in closing, closing
     print(f"{store}, {resolution}: {closing}")  # noqa: T201 - shown with -rP, in CI
