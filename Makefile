@@ -129,6 +129,7 @@ $(TOOLS_READY): 3rdparty/python/tools.lock tools/setup-venv
 	@tools/setup-venv "$(TOOLS)" "$(PYTHON)" 3rdparty/python/tools.lock
 	@touch $@
 
-# Its wheels fetch a binary from outside of the package index: this is built from the Go module.
+# Its wheels fetch a binary from outside of the package index: this is built from the Go module. It is the last release
+# that Debian 12's Go 1.19 builds, which .ci/run installs where there is none; and it needs no C compiler.
 build/bin/actionlint:
-	GOBIN=$(abspath build/bin) go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+	CGO_ENABLED=0 GOBIN=$(abspath build/bin) go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
