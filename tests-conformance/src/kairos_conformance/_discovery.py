@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from kairos_conformance._base import SuiteBase
-from kairos_conformance._samples import BOTH, EMPTY, FINE, MINUTE, T0, at, every_kind, holding
+from kairos_conformance._samples import BOTH, EMPTY, FINE, T0, at, every_kind, holding
 from kairos_conformance._store import ReadLog, Store
 
 __all__ = ["DiscoveryTests"]
@@ -54,20 +54,21 @@ class DiscoveryTests(SuiteBase):
         Look at: a backend that reads more than its query asks for; else the other failures first.
         """
         reads = ReadLog()
-        ts = store.open(kind, MINUTE, plugins=[reads], max_buckets=100)
-        length = 12_000
-        ts.bulk_insert([("a", 1, T0), ("a", 2, T0 + 60 * 11_111), ("a", 3, T0 + 60 * (length - 1))])
-        items = ts.iterate("a", "minute")
+        day, length = 86_400, 10
+        ts = store.open(kind, {"day": {"step": day, "resolution": 60}}, plugins=[reads], max_buckets=100)
+        ts.bulk_insert([("a", 1, T0), ("a", 2, T0 + 8 * day), ("a", 3, T0 + 10 * day - 60)])
+        items = ts.iterate("a", "day", condense=True)
         assert next(items) == (T0, holding(kind, 1))
         assert len(reads.queries) == 1
-        rest = list(items)
-        assert [moment for moment, _ in rest] == list(range(T0 + 60, T0 + 60 * length, 60))
-        assert [(moment, data) for moment, data in rest if data != EMPTY[kind]] == [
-            (T0 + 60 * 11_111, holding(kind, 2)),
-            (T0 + 60 * (length - 1), holding(kind, 3)),
+        assert list(items) == [
+            *((T0 + number * day, EMPTY[kind]) for number in range(1, 8)),
+            (T0 + 8 * day, holding(kind, 2)),
+            (T0 + 9 * day, holding(kind, 3)),
         ]
-        assert 2 <= len(reads.queries) <= 12
-        assert sum(query.last - query.first + 1 for query in reads.queries) == length
+        assert 2 <= len(reads.queries) <= 8
+        firsts, lasts = zip(*((query.first, query.last) for query in reads.queries), strict=True)
+        assert (firsts[0], lasts[-1]) == (T0 // day, T0 // day + length - 1)
+        assert [first - 1 for first in firsts[1:]] == list(lasts[:-1])
 
     @every_kind
     def test_other_verbs_work_while_iterating(self, store: Store, kind: str) -> None:
@@ -118,8 +119,8 @@ class DiscoveryTests(SuiteBase):
         """
         ts = store.open(kind, BOTH)
         names = ["b", "B", "\u00e9", "z", "10", "9", "a", "\U0001f680", "\uffff", "e"]
-        for name in [*names, *reversed(names)]:
-            ts.insert(name, 1, timestamp=T0)
+        for some in (names, names[::-1]):
+            ts.bulk_insert([(name, 1, T0) for name in some])
         assert ts.list() == sorted(names)
         assert type(ts.list()) is list
 

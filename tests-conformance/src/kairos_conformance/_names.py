@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -81,18 +82,17 @@ class NamesTests(SuiteBase):
     @every_kind
     def test_names_are_stored_as_they_are(self, store: Store, kind: str) -> None:
         """A name is any non-empty text; names that differ in case, in spaces at the end or in Unicode normal form are
-        different, and none is interpreted (semantics 2.3).
+        different, and none is interpreted (semantics 2.3). Each kind reads and deletes a fifth of them by themselves.
 
         Look at: collations, globs, separators of composed keys, and quoting.
         """
         ts = store.open(kind)
         ts.bulk_insert([(name, value, T0) for value, name in enumerate(ODD_NAMES, start=1)])
         assert ts.list() == sorted(ODD_NAMES)
-        for value, name in enumerate(ODD_NAMES, start=1):
-            assert ts.get(name, "minute", timestamp=T0) == {T0: holding(kind, value)}, repr(name)
-        assert ts.properties("pl_in") == {"minute": {"first": T0, "last": T0}}
         left = set(ODD_NAMES)
-        for name in ODD_NAMES[::3]:
+        for value, name in list(enumerate(ODD_NAMES, start=1))[KINDS.index(kind) :: len(KINDS)]:
+            assert ts.get(name, "minute", timestamp=T0) == {T0: holding(kind, value)}, repr(name)
+            assert ts.properties(name) == {"minute": {"first": T0, "last": T0}}, repr(name)
             assert ts.delete(name) == 1, repr(name)
             left.remove(name)
         assert ts.list() == sorted(left)
@@ -111,76 +111,65 @@ class NamesTests(SuiteBase):
 
     @every_kind
     def test_interval_names_are_stored_as_they_are(self, store: Store, kind: str) -> None:
-        """The name of an interval is any non-empty text, just like that of a series (semantics 2.3).
+        """The name of an interval is any non-empty text, just like that of a series (semantics 2.3). Each kind reads a
+        fifth of them.
 
         Look at: interval names used as fields, columns or parts of a key without quoting.
         """
         intervals = {name: {"step": 60 * number} for number, name in enumerate(ODD_NAMES, start=1)}
         ts = store.open(kind, intervals)
         ts.insert("a", 7, timestamp=T0)
-        properties = ts.properties("a")
-        assert set(properties) == set(ODD_NAMES)
-        for name, interval in intervals.items():
-            start = T0 - T0 % interval["step"]
-            assert properties[name] == {"first": start, "last": start}, repr(name)
+        starts = {name: T0 - T0 % interval["step"] for name, interval in intervals.items()}
+        assert ts.properties("a") == {name: {"first": start, "last": start} for name, start in starts.items()}
+        for name, start in list(starts.items())[KINDS.index(kind) :: len(KINDS)]:
             assert ts.get("a", name, timestamp=T0) == {start: holding(kind, 7)}, repr(name)
         assert ts.delete("a") == len(ODD_NAMES)
 
     @every_kind
-    @pytest.mark.parametrize("between", [":", ".", "/", "|", ",", "-", "_", " "])
-    def test_names_and_intervals_are_kept_apart(self, store: Store, kind: str, between: str) -> None:
+    def test_names_and_intervals_are_kept_apart(self, store: Store, kind: str) -> None:
         """However a name and an interval are put together, they are never mistaken for another pair (semantics 2.3).
 
         Look at: keys that are joined from their parts by a separator that the parts may hold.
         """
-        intervals = ["i", f"i{between}x", f"x{between}i", f"i{between}x{between}a"]
-        names = [
-            "a",
-            f"x{between}a",
-            f"a{between}x",
-            f"x{between}a{between}1",
-            f"a{between}i",
-            f"i{between}x{between}a",
-        ]
-        value = 0
-        for interval in intervals:
-            ts = store.open(kind, {interval: {"step": 60}})
-            for name in names:
-                value += 1
-                ts.insert(name, value, timestamp=60)
-        value = 0
-        ts = store.open(kind, {interval: {"step": 60} for interval in intervals})
-        for interval in intervals:
-            for name in names:
-                value += 1
-                assert ts.get(name, interval, timestamp=60) == {60: holding(kind, value)}, (name, interval)
-        assert ts.delete("a") == len(intervals)
-        assert ts.list() == sorted(names[1:])
+        for number, s in enumerate(":./|,-_ "):
+            a, i = f"a{number}", f"i{number}"  # each separator has its own, since all share a namespace
+            intervals = [i, f"{i}{s}x", f"x{s}{i}", f"{i}{s}x{s}{a}"]
+            names = [a, f"x{s}{a}", f"{a}{s}x", f"x{s}{a}{s}1", f"{a}{s}{i}", f"{i}{s}x{s}{a}"]
+            ts = store.open(kind, {interval: {"step": 60} for interval in intervals})
+            # Pairs that make the same text, with their bucket (1) or without, differ in the name, and so in the value.
+            ts.bulk_insert([(name, value, 60) for value, name in enumerate(names, start=1)])
+            for interval in intervals:
+                rows: list[Any] = []
+                ts.get(names, interval, timestamp=60, join_rows=rows.extend)
+                assert rows == [holding(kind, value) for value in range(1, len(names) + 1)], interval
+            assert ts.delete(a) == len(intervals)
+            assert ts.list() == sorted(names[1:])
 
-    @pytest.mark.parametrize("name", BAD_NAMES, ids=ascii)
-    def test_a_bad_name_is_refused(self, store: Store, name: Any) -> None:
+    def test_a_bad_name_is_refused(self, store: Store) -> None:
         """An empty name, NUL, a lone surrogate and what is no text is a ValueError in every verb, before anything is
         written (semantics 2.3).
 
         Look at: the other failures first: the core checks names.
         """
         ts = store.open("count")
-        for call in (
-            lambda: ts.insert(name, timestamp=T0),
-            lambda: ts.bulk_insert([("good", 1, T0), (name, 1, T0)]),
-            lambda: ts.bulk_insert({T0: {"good": [1], name: [1]}}),
-            lambda: ts.get(name, "minute"),
-            lambda: ts.get(["good", name], "minute"),
-            lambda: ts.series(name, "minute"),
-            lambda: list(ts.iterate(name, "minute")),
-            lambda: ts.properties(name),
-            lambda: ts.delete(name),
-        ):
-            with pytest.raises(InvalidValue):
-                call()
+        calls: list[Callable[[Any], Any]] = [
+            lambda name: ts.insert(name, timestamp=T0),
+            lambda name: ts.bulk_insert([("good", 1, T0), (name, 1, T0)]),
+            lambda name: ts.bulk_insert({T0: {"good": [1], name: [1]}}),
+            lambda name: ts.get(name, "minute"),
+            lambda name: ts.get(["good", name], "minute"),
+            lambda name: ts.series(name, "minute"),
+            lambda name: list(ts.iterate(name, "minute")),
+            ts.properties,
+            ts.delete,
+        ]
+        for name in BAD_NAMES:
+            for call in calls:
+                with pytest.raises(InvalidValue):
+                    call(name)
+            with pytest.raises(ConfigurationError):
+                store.open("count", {name: {"step": 60}})
         assert ts.list() == []
-        with pytest.raises(ConfigurationError):
-            store.open("count", {name: {"step": 60}})
 
     @every_kind
     def test_the_longest_name(self, store: Store, kind: str) -> None:
@@ -217,8 +206,7 @@ class NamesTests(SuiteBase):
         prefixes = [store.namespace + tail for tail in tails]
         family = [store.open(kind, prefix=prefix) for prefix in prefixes]
         for value, ts in enumerate(family, start=1):
-            ts.insert("b:c", value, timestamp=T0)
-            ts.insert("c", value, timestamp=T0)
+            ts.bulk_insert([("b:c", value, T0), ("c", value, T0)])
         for value, ts in enumerate(family, start=1):
             assert ts.list() == ["b:c", "c"]
             assert ts.get("c", "minute", timestamp=T0) == {T0: holding(kind, value)}
@@ -226,10 +214,10 @@ class NamesTests(SuiteBase):
         family[1].delete_all()
         if not store.expires_natively(kind):
             family[2].expire()
-        assert [ts.list() for ts in family[:3]] == [["b:c"], [], ["b:c", "c"]]
+        assert [ts.list() for ts in family[:2]] == [["b:c"], []]
         for value, ts in enumerate(family[2:], start=3):
-            assert ts.get("c", "minute", timestamp=T0) == {T0: holding(kind, value)}
-            assert ts.properties("b:c") == {"minute": {"first": T0, "last": T0}}
+            assert ts.list() == ["b:c", "c"]
+            assert ts.get("b:c", "minute", timestamp=T0) == {T0: holding(kind, value)}
 
     @every_kind
     def test_a_colon_at_the_end_of_a_prefix_makes_no_difference(self, store: Store, kind: str) -> None:
