@@ -1,13 +1,9 @@
 """A custom fetch: called as the seed documents, on an ordinary Connection in both colours."""
 
-from uuid import uuid4
-
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.pool import NullPool
 
-from kairos import BackendError, InvalidValue
-from kairos_conformance.servers import Lasting, mariadb
+from kairos import BackendError
 
 HOUR = {"hour": {"step": 3600, "resolution": 60}}
 
@@ -131,41 +127,3 @@ def test_a_foreign_value_in_our_table_is_a_clear_error(make, url):
     engine.dispose()
     with pytest.raises(BackendError, match="kairos_series holds what kairos did not write"):
         series.get("a", "minute", timestamp=0)
-
-
-MARIADB = Lasting(mariadb)
-
-
-def test_no_transaction_is_left_to_the_next_verb(make):
-    """A connection of ours is not rolled back once more when it goes back to the pool: that is a round trip."""
-    series = make(MARIADB.demand().url, table_name=f"left_{uuid4().hex[:8]}", client_config={"pool_size": 1})
-    series.insert("a", 1, timestamp=0)
-
-    def raw(connection, table, *_):
-        cursor = connection.connection.cursor()
-        cursor.execute("SELECT @@in_transaction")
-        within = cursor.fetchone()[0]
-        cursor.execute(f"UPDATE {table.name} SET value = 7")
-        cursor.close()
-        return {0: {None: [within]}}
-
-    def failing(connection, table, *_):
-        raw(connection, table)
-        raise LookupError("mine")
-
-    def ask():
-        return series.get("a", "minute", timestamp=0, fetch=raw)
-
-    assert ask() == {0: [0]}
-    assert ask() == {0: [0]}
-    with pytest.raises(LookupError):
-        series.get("a", "minute", timestamp=0, fetch=failing)
-    assert ask() == {0: [0]}
-    with pytest.raises(InvalidValue):
-        series.insert("a", "x")
-    assert series.get("a", "minute", timestamp=0) == {0: [1]}
-    assert ask() == {0: [0]}
-    table = series.backend._sql.layout.table
-    engine = sa.create_engine(sa.make_url(MARIADB.demand().url).set(drivername="mariadb+pymysql"), poolclass=NullPool)
-    with engine.begin() as connection:
-        connection.execute(sa.schema.DropTable(table))

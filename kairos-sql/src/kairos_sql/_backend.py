@@ -23,7 +23,16 @@ from kairos.plans import Batch, Bounds, Cutoffs, Expiry, Query, Rows, Selector
 from kairos.values import ValueType, show
 from kairos_sql._config import check_lengths, make_options
 from kairos_sql._dialects import dialect_of
-from kairos_sql._engines import AnyEngine, check_engine, check_file, in_memory, open_engine, sync_engine, where
+from kairos_sql._engines import (
+    AnyEngine,
+    check_engine,
+    check_file,
+    commits_itself,
+    in_memory,
+    open_engine,
+    sync_engine,
+    where,
+)
 from kairos_sql._errors import Attempts, refusing, translated, unknown_outcome
 from kairos_sql._expiry import Progress, expire
 from kairos_sql._fetch import called
@@ -31,9 +40,9 @@ from kairos_sql._inspect import prepare, table_exists
 from kairos_sql._portable import put
 from kairos_sql._rows import Stamps, decoder, encoder
 from kairos_sql._schema import make_layout
-from kairos_sql._single import autocommit, reading, untouched
 from kairos_sql._statements import Prepared, Statements
 from kairos_sql._tasks import interruptible, to_its_end
+from kairos_sql._transactions import Transactions
 from kairos_sql._types import stored_type
 
 __all__ = ["SQLBackend"]
@@ -68,6 +77,7 @@ class SQLBackend(Backend):
         self._owned = owned
         self._config = config
         self._where = where(engine)
+        self._transactions = Transactions(self._own, commits_itself(engine), self._where)
         self._expired_to = ""
         self._inherited: object = None
         self._memory = in_memory(sync_engine(engine).url)
@@ -149,16 +159,10 @@ class SQLBackend(Backend):
                         raise
                 await asyncio.sleep(pause)
 
-    def _commit(self, connection: sa.Connection) -> None:
-        with unknown_outcome(self._where):
-            connection.commit()
-
     def prepare(self, *, writing: bool) -> Flow[bool]:
         create = self._config.create
         return self._flow(
-            lambda connection: prepare(
-                connection, self._sql.layout, self._own, writing=writing, create=create, where=self._where
-            )
+            lambda connection: prepare(connection, self._sql.layout, self._transactions, writing=writing, create=create)
         )
 
     # --- Writing ----------------------------------------------------------------------------------------------------
@@ -182,24 +186,23 @@ class SQLBackend(Backend):
             sent = statements
             if next(attempts) and self._stamps is not None:  # their numbers may be what was in the way
                 sent = list(self._sql.write(self._encode(cells, self._stamps.batch())))
-            if self._own.single and len(sent) == 1 and len(sent[0][1]) == 1 and untouched(connection):
+            if len(sent) == 1 and len(sent[0][1]) == 1 and (single := self._transactions.single(connection)):
+                sql, (parameters,) = sent[0]
                 with refusing(), unknown_outcome(self._where):
-                    sql, (parameters,) = sent[0]
-                    autocommit(connection).exec_driver_sql(sql, parameters)
+                    single.exec_driver_sql(sql, parameters)
                 return
-            with refusing():
+            with self._transactions.begin(connection), refusing():
                 put(connection, self._sql, rows)
                 for sql, parameters in sent:
                     # Several executions are another call of the driver, which takes it more than one.
                     connection.exec_driver_sql(sql, parameters if len(parameters) > 1 else parameters[0])
-            self._commit(connection)
 
         yield from self._flow(work)
 
     # --- Reading ----------------------------------------------------------------------------------------------------
 
     def read(self, query: Query) -> Flow[Rows]:
-        return self._flow(reading(self._own, lambda connection: self._read(connection, query)))
+        return self._flow(self._transactions.reading(lambda connection: self._read(connection, query)))
 
     def _read(self, connection: sa.Connection, query: Query) -> Rows:
         coarse = query.interval.resolution is None
@@ -237,11 +240,8 @@ class SQLBackend(Backend):
 
         def read(query: Query) -> Flow[Rows]:
             def work(connection: sa.Connection) -> tuple[Rows, Exception | None]:
-                try:
+                with self._transactions.trial(connection):
                     return called(fetch, connection, layout, query)
-                finally:
-                    if not connection.closed:
-                        connection.connection.rollback()  # of what it did past SQLAlchemy too
 
             found, error = yield from self._flow(work)
             if error is not None:
@@ -253,7 +253,7 @@ class SQLBackend(Backend):
     def names(self, cutoffs: Cutoffs, options: Any = None) -> Flow[Sequence[str]]:  # noqa: ARG002 - no options
         if not cutoffs:
             return self._flow(lambda _: [])
-        return self._flow(reading(self._own, lambda connection: self._names(connection, cutoffs)))
+        return self._flow(self._transactions.reading(lambda connection: self._names(connection, cutoffs)))
 
     def _names(self, connection: sa.Connection, cutoffs: Cutoffs) -> list[str]:
         statement = self._sql.names(tuple(cutoff is not None for cutoff in cutoffs.values()), _NAMES)
@@ -272,7 +272,7 @@ class SQLBackend(Backend):
         cutoffs: Cutoffs,
         options: Any = None,  # noqa: ARG002 - no options
     ) -> Flow[Bounds]:
-        return self._flow(reading(self._own, lambda connection: self._bounds(connection, names, cutoffs)))
+        return self._flow(self._transactions.reading(lambda connection: self._bounds(connection, names, cutoffs)))
 
     def _bounds(self, connection: sa.Connection, names: Sequence[str], cutoffs: Cutoffs) -> Bounds:
         cut = tuple(cutoff is not None for cutoff in cutoffs.values())
@@ -290,7 +290,11 @@ class SQLBackend(Backend):
     # --- Deleting ---------------------------------------------------------------------------------------------------
 
     def delete(self, selector: Selector) -> Flow[int]:
-        return self._flow(lambda connection: self._delete(connection, selector))
+        def work(connection: sa.Connection) -> int:
+            with self._transactions.begin(connection):
+                return self._delete(connection, selector)
+
+        return self._flow(work)
 
     def _delete(self, connection: sa.Connection, selector: Selector) -> int:
         table = self._sql.layout.table
@@ -312,7 +316,6 @@ class SQLBackend(Backend):
             for interval, bounds in selector.spans.items():
                 span = _within(c.i_time, bounds)
                 connection.execute(sa.delete(table).where(*conditions, c.interval == interval, *span))
-        self._commit(connection)
         return removed
 
     def expire(self, expiry: Expiry) -> Flow[int]:
@@ -325,8 +328,8 @@ class SQLBackend(Backend):
                 self._config.prefix,
                 expiry,
                 progress,
+                transactions=self._transactions,
                 start=self._expired_to,
-                commit=self._commit,
             )
             return progress.removed
 

@@ -44,7 +44,9 @@ class Dialect:
     extra: str
     sums: Literal["numeric", "halves"] | None = "numeric"
     locks_rows: bool = False  # whether SELECT ... FOR UPDATE keeps other writers from the rows that it finds
-    single: bool = False  # whether a statement that is a transaction by itself saves round trips with these drivers
+    skips: bool = False  # whether GROUP BY goes from one group to the next in the index; a recursion would not
+    autocommits: bool = False  # whether our engines commit each statement by itself, which saves round trips
+    switches: bool = False  # whether the drivers can be told to do so without a round trip
 
 
 def _on_conflict(insert: Any, table: sa.Table, updates: Updates) -> sa.Insert:
@@ -81,6 +83,8 @@ _MYSQL = Dialect(
     key_bytes=3_072,
     extra="mysql",
     locks_rows=True,
+    skips=True,
+    autocommits=True,
 )
 
 DIALECTS: Mapping[str, Dialect] = {
@@ -93,7 +97,8 @@ DIALECTS: Mapping[str, Dialect] = {
         key_bytes=2_600,  # a third of a page, less what each column adds
         extra="postgresql",
         locks_rows=True,
-        single=True,
+        autocommits=True,
+        switches=True,
     ),
     "sqlite": Dialect(
         upsert=lambda table, updates: _on_conflict(sqlite.insert(table), table, updates),

@@ -14,7 +14,16 @@ from kairos.errors import BackendError, BackendNotFound, ConfigurationError
 from kairos.urls import redact
 from kairos_sql._dialects import dialect_of
 
-__all__ = ["AnyEngine", "check_engine", "check_file", "in_memory", "open_engine", "sync_engine", "where"]
+__all__ = [
+    "AnyEngine",
+    "check_engine",
+    "check_file",
+    "commits_itself",
+    "in_memory",
+    "open_engine",
+    "sync_engine",
+    "where",
+]
 
 AnyEngine: TypeAlias = Any
 """An Engine or an AsyncEngine. The latter is imported only by who uses it, since it brings the whole ORM."""
@@ -41,6 +50,16 @@ def in_memory(url: sa.URL) -> bool:
     return database in {"", ":memory:"} or url.query.get("mode") == "memory"
 
 
+def commits_itself(engine: AnyEngine) -> bool:
+    """Whether each statement on its connections is a transaction by itself."""
+    found = sync_engine(engine)
+    levels = (
+        found.get_execution_options().get("isolation_level"),
+        getattr(found.dialect, "_on_connect_isolation_level", None),
+    )
+    return "AUTOCOMMIT" in levels
+
+
 def check_file(engine: AnyEngine) -> None:
     """Refuse a file of SQLite that is not there: to connect would make it."""
     url = sync_engine(engine).url
@@ -64,11 +83,7 @@ def check_engine(target: object, *, asynchronous: bool) -> None:
         raise ConfigurationError(f"client: {colour} needs an {expected}, not {name}")
     engine = sync_engine(target)
     dialect_of(engine.dialect.name)
-    levels = (
-        engine.get_execution_options().get("isolation_level"),
-        getattr(engine.dialect, "_on_connect_isolation_level", None),
-    )
-    if "AUTOCOMMIT" in levels:
+    if commits_itself(target):
         raise ConfigurationError(
             "client: an engine in AUTOCOMMIT writes no batch as a whole; give it without this isolation_level"
         )
@@ -134,9 +149,10 @@ def _keywords(url: sa.URL, client_config: Mapping[str, Any], *, asynchronous: bo
             keywords |= {"pool_size": 1, "max_overflow": 0}
     elif url.get_backend_name() == "sqlite" and "timeout" not in url.query:
         connect_args["timeout"] = _BUSY_TIMEOUT
-    if url.get_backend_name() in {"mysql", "mariadb"}:
-        # A round trip for nothing: what was not committed is rolled back when a verb ends.
-        keywords.setdefault("pool_reset_on_return", None)
+    if dialect_of(url.get_backend_name()).autocommits:
+        # Each ROLLBACK would be a round trip for nothing: a verb leaves no transaction open.
+        defaults = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True, "pool_reset_on_return": None}
+        keywords = defaults | keywords
     if connect_args:
         keywords["connect_args"] = connect_args | dict(keywords.get("connect_args", {}))
     return keywords

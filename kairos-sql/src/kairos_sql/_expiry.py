@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, groupby, islice
 from operator import itemgetter
 from typing import Any, TypeAlias
@@ -13,6 +13,7 @@ from attrs import define
 from kairos.plans import Expiry
 from kairos_sql._schema import CELL
 from kairos_sql._statements import Statements
+from kairos_sql._transactions import Transactions
 
 __all__ = ["Progress", "expire"]
 
@@ -37,8 +38,8 @@ def expire(
     expiry: Expiry,
     progress: Progress,
     *,
+    transactions: Transactions,
     start: str,
-    commit: Callable[[sa.Connection], None],
 ) -> str:
     """Remove the cells that are past, of all names from ``start`` on and around; the name where it ended, so that a job
     which does it limit by limit need not look through everything each time.
@@ -49,15 +50,15 @@ def expire(
     name = ""
     while piece := list(islice(found, _PIECE)):
         name = piece[-1][0]
-        if sql.own.lock is not None:
-            connection.execute(sql.own.lock(sql.layout.table))
         removed = 0
-        for (_, interval), cells in groupby(sorted(piece), itemgetter(0, 1)):  # in the order of the writers
-            if interval in expiry.cutoffs:
-                removed += _remove_all(connection, sql, prefix, list(cells))
-            else:
-                removed += _remove_each(connection, sql, prefix, cells, expiry.now)
-        commit(connection)
+        with transactions.begin(connection):
+            if sql.own.lock is not None:
+                connection.execute(sql.own.lock(sql.layout.table))
+            for (_, interval), cells in groupby(sorted(piece), itemgetter(0, 1)):  # in the order of the writers
+                if interval in expiry.cutoffs:
+                    removed += _remove_all(connection, sql, prefix, list(cells))
+                else:
+                    removed += _remove_each(connection, sql, prefix, cells, expiry.now)
         progress.removed += removed
     return name if expiry.limit is not None and progress.removed >= expiry.limit else ""
 

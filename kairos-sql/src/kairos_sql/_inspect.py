@@ -10,8 +10,8 @@ from sqlalchemy import exc
 from sqlalchemy.schema import CreateTable
 
 from kairos.errors import BackendError, ConfigurationError
-from kairos_sql._dialects import Dialect
 from kairos_sql._schema import Layout
+from kairos_sql._transactions import Transactions
 
 __all__ = ["prepare", "table_exists"]
 
@@ -36,26 +36,28 @@ def table_exists(connection: sa.Connection, table: sa.Table) -> bool:
 
 
 def prepare(
-    connection: sa.Connection, layout: Layout, own: Dialect, *, writing: bool, create: bool, where: str
+    connection: sa.Connection, layout: Layout, transactions: Transactions, *, writing: bool, create: bool
 ) -> bool:
     """Find the table, or make it if both flags say so; False if it is not there. One that does not fit is a
     `ConfigurationError`.
     """
-    table = layout.table
+    table, where = layout.table, transactions.where
     description = _describe(connection, table, where)
     if description is None:
         if not create:
             raise BackendError(f"{where}: there is no table {table.fullname!r}, and create=False")
         if not writing:
             return False
-        if isinstance(layout.stored.column, sa.types.SchemaType):  # an enumeration is a type of PostgreSQL's own
-            layout.stored.column.create(connection, checkfirst=True)
-        connection.execute(CreateTable(table, if_not_exists=True))  # another process may be faster
-        connection.commit()
+        with transactions.begin(connection):
+            if isinstance(layout.stored.column, sa.types.SchemaType):  # an enumeration is a type of PostgreSQL's own
+                layout.stored.column.create(connection, checkfirst=True)
+            connection.execute(CreateTable(table, if_not_exists=True))  # another process may be faster
         description = _describe(connection, table, where)
         assert description is not None
-    if writing and (reason := _autocommit(connection) or own.unfit(connection)) is not None:
-        raise ConfigurationError(f"client: {where}: {reason}")
+    if writing:
+        reason = None if transactions.explicit else _autocommit(connection)
+        if reason := reason or transactions.own.unfit(connection):
+            raise ConfigurationError(f"client: {where}: {reason}")
     _check(description, layout, connection.dialect, where)
     return True
 

@@ -250,26 +250,39 @@ class Statements:
 
     def names(self, cut: tuple[bool, ...], limit: int) -> Prepared:
         """Names in order, and of each whether it is visible: from each name to the next by one look into the index,
-        however many rows it has. No more than ``limit``, since MySQL and MariaDB recur no more than 1,000 times.
+        however many rows it has. No more than ``limit`` where this is a recursion, which databases bound.
 
         Parameters: prefix, after, interval_0 …, and cutoff_<index> for each interval that has one, as ``cut`` says.
         """
         return self._once(("names", cut, limit), lambda: self._names(cut, limit))
 
     def _names(self, cut: tuple[bool, ...], limit: int) -> Any:
-        c = self.layout.table.c
         one: Any = sa.literal_column("1")
-        first = sa.select(sa.func.min(c.name)).where(*self._mine(c.name > sa.bindparam("after")))
-        found = sa.select(first.scalar_subquery().label("name"), one.label("n")).cte("names", recursive=True)
-        following = sa.select(sa.func.min(c.name)).where(*self._mine(c.name > found.c.name)).correlate(found)
-        more = sa.and_(found.c.name.is_not(None), found.c.n < sa.literal_column(str(limit)))
-        found = found.union_all(sa.select(following.scalar_subquery(), found.c.n + one).where(more))
+        found = self._grouped_names() if self.own.skips else self._recursive_names(limit)
         visible = [
             sa.exists().where(*self._visible(found.c.name, index, cut=one)).correlate(found)
             for index, one in enumerate(cut)
         ]
         shown = sa.case((sa.or_(sa.false(), *visible), one), else_=sa.literal_column("0"))
-        return sa.select(found.c.name, shown).where(found.c.name.is_not(None))
+        every = sa.select(found.c.name, shown).where(found.c.name.is_not(None))
+        return every.order_by(found.c.name) if self.own.skips else every  # a recursion gives them in order
+
+    def _later_names(self) -> list[Any]:
+        return self._mine(self.layout.table.c.name > sa.bindparam("after"))
+
+    def _recursive_names(self, limit: int) -> Any:
+        c = self.layout.table.c
+        one: Any = sa.literal_column("1")
+        first = sa.select(sa.func.min(c.name)).where(*self._later_names())
+        found = sa.select(first.scalar_subquery().label("name"), one.label("n")).cte("names", recursive=True)
+        following = sa.select(sa.func.min(c.name)).where(*self._mine(c.name > found.c.name)).correlate(found)
+        more = sa.and_(found.c.name.is_not(None), found.c.n < sa.literal_column(str(limit)))
+        return found.union_all(sa.select(following.scalar_subquery(), found.c.n + one).where(more))
+
+    def _grouped_names(self) -> Any:
+        """Both columns, as the key begins: else MySQL and MariaDB read every row."""
+        c = self.layout.table.c
+        return sa.select(c.name).where(*self._later_names()).group_by(c.prefix, c.name).subquery("names")
 
     def bounds(self, names: int, cut: tuple[bool, ...]) -> Prepared:
         """A row for each of name_0 …: the name, and of each interval the first and the last visible bucket, each by
