@@ -115,6 +115,7 @@ class MemoryHarness(UrlHarness):
         self.fetch = FETCH
 
 
+@pytest.mark.full
 class TestMemory(BackendSuite):
     """By URL, in memory."""
 
