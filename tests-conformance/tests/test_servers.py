@@ -268,6 +268,7 @@ def cassandra(_alone: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         yield start
 
 
+@pytest.mark.full
 def test_a_cassandra_keeps_what_it_has_through_a_crash(cassandra: Callable) -> None:
     node = cassandra(servers.cassandra)
     assert node.url == f"cassandra://127.0.0.1:{node.port}"
