@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from itertools import count
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -33,7 +32,7 @@ from kairos_sql._engines import (
     sync_engine,
     where,
 )
-from kairos_sql._errors import Attempts, refusing, translated, unknown_outcome
+from kairos_sql._errors import Attempts, Refusing, Translated, UnknownOutcome
 from kairos_sql._expiry import Progress, expire
 from kairos_sql._fetch import called
 from kairos_sql._inspect import prepare, table_exists
@@ -91,6 +90,8 @@ class SQLBackend(Backend):
             dialect=dialect.name,
         )
         self._sql = Statements(layout, self._own, dialect)
+        counts = config.shape in {Shape.COUNTER, Shape.COUNTERS}
+        self._translated = Translated(self._own, dialect, self._where, counts)
         self._stamps = Stamps() if config.shape is Shape.LIST and self._sql.stamped else None
         self._encode = encoder(layout, config.prefix, dialect)
         self._decode = decoder(layout, dialect, halves=self._own.sums == "halves")
@@ -131,7 +132,7 @@ class SQLBackend(Backend):
             found: T = yield call if self._own.cancellable else to_its_end(call)
             return found
         attempts = Attempts(self._own)
-        with self._translated():
+        with self._translated:
             while True:
                 try:
                     with self._engine.connect() as connection:
@@ -142,13 +143,9 @@ class SQLBackend(Backend):
                         raise
                 time.sleep(pause)
 
-    def _translated(self) -> AbstractContextManager[None]:
-        counts = self._sql.layout.shape in {Shape.COUNTER, Shape.COUNTERS}
-        return translated(self._own, self._sql.dialect, self._where, counts=counts)
-
     async def _call(self, work: Callable[[sa.Connection], T]) -> T:
         attempts = Attempts(self._own)
-        with self._translated():
+        with self._translated:
             while True:
                 try:
                     async with self._engine.connect() as connection:
@@ -188,10 +185,10 @@ class SQLBackend(Backend):
                 sent = list(self._sql.write(self._encode(cells, self._stamps.batch())))
             if len(sent) == 1 and len(sent[0][1]) == 1 and (single := self._transactions.single(connection)):
                 sql, (parameters,) = sent[0]
-                with refusing(), unknown_outcome(self._where):
+                with Refusing(), UnknownOutcome(self._where):
                     single.exec_driver_sql(sql, parameters)
                 return
-            with self._transactions.begin(connection), refusing():
+            with self._transactions.begin(connection), Refusing():
                 put(connection, self._sql, rows)
                 for sql, parameters in sent:
                     # Several executions are another call of the driver, which takes it more than one.

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
-from attrs import define, field
+from attrs import define, field, frozen
 from sqlalchemy import exc
 
 from kairos.errors import BackendError, BackendUnavailable, CountOverflow, InvalidValue, KairosError
 from kairos_sql._dialects import Dialect
 from kairos_sql._verdicts import Verdict
 
-__all__ = ["Attempts", "refusing", "translated", "unknown_outcome"]
+__all__ = ["Attempts", "Refusing", "Translated", "UnknownOutcome"]
 
 # How often a transaction is begun, and for how many seconds, as long as others are in its way.
 _ATTEMPTS = 20
@@ -29,7 +27,7 @@ class Attempts:
 
     It is if the server has rolled it back because of another one, and once if its connection is lost, for instance
     since the server was restarted while the connection lay in the pool. In both cases nothing of it was committed; a
-    COMMIT whose outcome is unknown does not get here (`unknown_outcome`).
+    COMMIT whose outcome is unknown does not get here (`UnknownOutcome`).
     """
 
     _own: Dialect
@@ -50,25 +48,47 @@ class Attempts:
         return random.uniform(0, min(0.5, 0.005 * 2**self._failed))  # noqa: S311 - no secret
 
 
-@contextmanager
-def translated(own: Dialect, dialect: sa.Dialect, where: str, *, counts: bool) -> Iterator[None]:
-    """Raise a `BackendError` for what SQLAlchemy raises, with the driver's words and without the parameters; and for
-    the errors of the driver itself, by which rows are fetched and some of them connect. ``counts`` tells whether the
-    table holds counts, which may overflow.
+# The three that follow are entered by each verb, so they are no generators, which take several times as long.
+
+
+@frozen
+class Translated:
+    """Around a verb: raise a `BackendError` for what SQLAlchemy raises, with the driver's words and without the
+    parameters; and for the errors of the driver itself, by which rows are fetched and some of them connect. ``counts``
+    tells whether the table holds counts, which may overflow.
     """
-    drivers_own = _drivers_own(dialect)
-    try:
-        yield
-    except KairosError:
-        raise
-    except exc.DBAPIError as error:
-        raise _translation(own, error.orig or error, where, lost=error.connection_invalidated, counts=counts) from error
-    except drivers_own as error:
-        raise _translation(own, error, where, lost=False, counts=counts) from error
-    except exc.TimeoutError as error:
-        raise BackendUnavailable(f"{where}: {error}") from error
-    except exc.SQLAlchemyError as error:
-        raise BackendError(f"{where}: {error.args[0] if error.args else error!r}") from error
+
+    _own: Dialect
+    _dialect: sa.Dialect
+    _where: str
+    _counts: bool
+
+    def __enter__(self) -> None:
+        """Nothing is to be done."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is not None and (found := self._translation(error)) is not None:
+            raise found from error
+
+    def _translation(self, error: BaseException) -> KairosError | None:
+        match error:
+            case KairosError():
+                return None
+            case exc.DBAPIError():
+                return self._of_driver(error.orig or error, lost=error.connection_invalidated)
+            case exc.TimeoutError():
+                return BackendUnavailable(f"{self._where}: {error}")
+            case exc.SQLAlchemyError():
+                return BackendError(f"{self._where}: {error.args[0] if error.args else error!r}")
+        return self._of_driver(error, lost=False) if isinstance(error, _drivers_own(self._dialect)) else None
+
+    def _of_driver(self, cause: BaseException, *, lost: bool) -> KairosError:
+        verdict = Verdict.UNAVAILABLE if lost else self._own.judge(cause)
+        if verdict is Verdict.OVERFLOW and self._counts:
+            return CountOverflow("a count would leave 64 bits; nothing of this batch was added")
+        if verdict in {Verdict.OVERFLOW, Verdict.REFUSED}:
+            return InvalidValue(f"{self._where}: the database refuses a value: {cause}")
+        return (BackendUnavailable if verdict is Verdict.UNAVAILABLE else BackendError)(f"{self._where}: {cause}")
 
 
 def _drivers_own(dialect: sa.Dialect) -> tuple[type[Exception], ...]:
@@ -80,41 +100,35 @@ def _drivers_own(dialect: sa.Dialect) -> tuple[type[Exception], ...]:
     return (OSError, module.Error, *(() if asyncpg is None else (asyncpg.PostgresError, asyncpg.InterfaceError)))
 
 
-def _translation(own: Dialect, cause: BaseException, where: str, *, lost: bool, counts: bool) -> KairosError:
-    verdict = Verdict.UNAVAILABLE if lost else own.judge(cause)
-    if verdict is Verdict.OVERFLOW and counts:
-        return CountOverflow("a count would leave 64 bits; nothing of this batch was added")
-    if verdict in {Verdict.OVERFLOW, Verdict.REFUSED}:
-        return InvalidValue(f"{where}: the database refuses a value: {cause}")
-    return (BackendUnavailable if verdict is Verdict.UNAVAILABLE else BackendError)(f"{where}: {cause}")
-
-
-@contextmanager
-def unknown_outcome(where: str) -> Iterator[None]:
+@frozen
+class UnknownOutcome:
     """Around what commits: if the connection breaks now, the database may have carried it out."""
-    try:
-        yield
-    except (exc.DBAPIError, OSError) as error:
-        if isinstance(error, exc.DBAPIError) and not error.connection_invalidated:
-            raise
-        raise BackendUnavailable(
-            f"{where}: the connection broke while a write was committed, which may have been carried out or not: "
-            f"{getattr(error, 'orig', error)}",
-            outcome_unknown=True,
-        ) from error
+
+    _where: str
+
+    def __enter__(self) -> None:
+        """Nothing is to be done."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        lost = isinstance(error, OSError) or (isinstance(error, exc.DBAPIError) and error.connection_invalidated)
+        if lost:
+            raise BackendUnavailable(
+                f"{self._where}: the connection broke while a write was committed, which may have been carried out or"
+                f" not: {getattr(error, 'orig', error)}",
+                outcome_unknown=True,
+            ) from error
 
 
-@contextmanager
-def refusing() -> Iterator[None]:
+class Refusing:
     """Around the sending of values: what is wrong with a value, and not with the database, is an `InvalidValue`."""
-    try:
-        yield
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidValue(f"the driver refuses a value: {error}") from error
-    except exc.DBAPIError as error:
-        if not _about_a_value(error):
-            raise
-        raise InvalidValue(f"the driver refuses a value: {error.orig}") from error
+
+    def __enter__(self) -> None:
+        """Nothing is to be done."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        plain = isinstance(error, (TypeError, ValueError, OverflowError))
+        if plain or (isinstance(error, exc.DBAPIError) and _about_a_value(error)):
+            raise InvalidValue(f"the driver refuses a value: {getattr(error, 'orig', error)}") from error
 
 
 def _about_a_value(error: exc.DBAPIError) -> bool:

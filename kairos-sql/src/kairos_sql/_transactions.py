@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from attrs import frozen
 
 from kairos_sql._dialects import Dialect
-from kairos_sql._errors import unknown_outcome
+from kairos_sql._errors import UnknownOutcome
 
 __all__ = ["Transactions"]
 
@@ -38,7 +38,7 @@ class Transactions:
             connection.exec_driver_sql("BEGIN")
         try:
             yield
-            with unknown_outcome(self.where):
+            with UnknownOutcome(self.where):
                 if self.explicit:
                     connection.exec_driver_sql("COMMIT")
                 else:
