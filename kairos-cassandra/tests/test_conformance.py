@@ -59,6 +59,8 @@ class CassandraHarness(ServerHarness):
             "KAIROS_TEST_CASSANDRA_URL",
             to_url=with_keyspace,
             fetch=FETCH,
+            # Each name costs a few statements, in the driver's Python. More than a page of rows is in test_storage.
+            many=500,
             unreachable="cassandra://ann:hunter2@127.0.0.1:1/kairos",
             options=options,
             variant=variant,

@@ -71,6 +71,14 @@ def test_a_week_that_straddles_two_months_and_two_partitions(url, blocking):
     assert ts.delete("a") == sum(map(len, (january, february, march)))
 
 
+def test_all_pages_of_an_answer_are_read(url, both):
+    """The driver asks for 5,000 rows at a time."""
+    ts = both.open(url, "series")
+    values = list(range(5_100))
+    both.run(ts.insert("a", values, timestamp=T0))
+    assert both.run(ts.get("a", "minute", timestamp=T0)) == {T0: values}
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("kind", ["count", "gauge"])
 def test_300000_buckets_of_one_name(url, blocking, session, prefix, kind):

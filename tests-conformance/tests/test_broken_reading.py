@@ -286,7 +286,7 @@ class NeverGivesWay(MemoryBackend):
 
 class MistakesThatOnlyChanceFinds(MemoryBackend):
     """Reads the first of some names in place of the last, if two of these are among them: no standard test does that.
-    (Random sequences do: 1500 of 1500, as measured. The sequences are not the same in every run, since hypothesis also
+    (Random sequences do: 400 of 400, as measured. The sequences are not the same in every run, since hypothesis also
     draws constants of whatever modules are loaded, and what is visible depends on the time.)
     """
 

@@ -55,7 +55,8 @@ def order(store: Store, **more: Any) -> str:
     if store.harness.url is None:
         pytest.skip("this harness has no URL at which other processes find the store")
     tables = {kind: store.keywords(kind) for kind in KINDS}
-    return json.dumps({"url": store.harness.url, "prefix": store.namespace, "keywords": tables, **more}) + "\n"
+    told = {"url": store.harness.url, "prefix": store.namespace, "keywords": tables, "intervals": BOTH, "timestamp": T0}
+    return json.dumps({**told, **more}) + "\n"
 
 
 def every_verb(ts: Any) -> dict[str, Callable[[], Any]]:

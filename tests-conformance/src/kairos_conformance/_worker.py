@@ -1,4 +1,7 @@
-"""What other processes do in the tests of semantics 7. Told by one line of JSON, so that nothing is inherited."""
+"""What other processes do in the tests of semantics 7. Told by one line of JSON, so that nothing is inherited.
+
+It imports nothing else of the suite, and so not pytest: many of these begin in each run.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,18 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Awaitable
 from inspect import isawaitable
 from typing import Any
 
 import kairos
-from kairos_conformance._samples import BOTH, T0
-from kairos_conformance._store import awaited
 
 __all__: list[str] = []
+
+
+async def awaited(result: Awaitable[Any]) -> Any:
+    """A coroutine of any awaitable."""
+    return await result
 
 
 class Worker:
@@ -24,7 +31,7 @@ class Worker:
         factory = kairos.AsyncTimeseries if told["asynchronous"] else kairos.Timeseries
         self.runner = asyncio.Runner()
         self.series: dict[str, Any] = {
-            kind: factory(told["url"], intervals=BOTH, prefix=told["prefix"], **told["keywords"][kind])
+            kind: factory(told["url"], intervals=told["intervals"], prefix=told["prefix"], **told["keywords"][kind])
             for kind in kinds
         }
 
@@ -53,10 +60,10 @@ def write(told: dict[str, Any]) -> None:
     assert sys.stdin.readline() == "go\n"
     for turn in range(told["rounds"]):
         value = told["writer"] * told["rounds"] + turn
-        worker.run(worker.series["count"].insert("a", timestamp=T0))
-        worker.run(worker.series["histogram"].bulk_insert([("a", [7, 100 + told["writer"]], T0)]))
+        worker.run(worker.series["count"].insert("a", timestamp=told["timestamp"]))
+        worker.run(worker.series["histogram"].bulk_insert([("a", [7, 100 + told["writer"]], told["timestamp"])]))
         for kind in ("gauge", "series", "set"):
-            worker.run(worker.series[kind].insert("a", value, timestamp=T0))
+            worker.run(worker.series[kind].insert("a", value, timestamp=told["timestamp"]))
     worker.close()
 
 
@@ -66,8 +73,8 @@ def fork(told: dict[str, Any]) -> None:
     series = worker.series["count"]
 
     def insert_and_read() -> int:
-        worker.run(series.insert("a", 10, timestamp=T0))
-        found: int = worker.run(series.get("a", "minute", timestamp=T0))[T0]
+        worker.run(series.insert("a", 10, timestamp=told["timestamp"]))
+        found: int = worker.run(series.get("a", "minute", timestamp=told["timestamp"]))[told["timestamp"]]
         return found
 
     insert_and_read()
