@@ -7,6 +7,8 @@ JOBS ?= 3
 ARGS ?=
 TOOLS ?= .venv-tools
 UV ?= $(abspath $(TOOLS))/bin/uv
+# uv trusts the certificates of the system, as pip does: a network may have one of its own.
+export UV_SYSTEM_CERTS ?= 1
 export RESOLUTIONS ?= lowest newest
 # What `make test-packages` runs of the suite.
 export SUITE ?= -m "not full"
