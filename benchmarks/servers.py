@@ -2,9 +2,8 @@
 
 All keep the same rows under the same keys, in tables that kairos's own `metadata()` describes. The hand-written code is
 that of `sqlite` but for how a statement is sent: to PostgreSQL a batch as one INSERT from arrays, to MariaDB as long
-INSERTs that PyMySQL makes of many rows. Once it commits by itself, so that a small write is one round trip, and once
-in a transaction, as kairos does, which can then tell whether a write that failed was carried out. The servers are
-those of the tests, which do not wait for a disk: that would take the same time for all.
+INSERTs that PyMySQL makes of many rows. Once it commits by itself, so that a small write is one round trip, and once in
+transactions. The servers are those of the tests, which do not wait for a disk: that would take the same time for all.
 """
 
 from __future__ import annotations

@@ -151,8 +151,11 @@ def _keywords(url: sa.URL, client_config: Mapping[str, Any], *, asynchronous: bo
         connect_args["timeout"] = _BUSY_TIMEOUT
     if dialect_of(url.get_backend_name()).autocommits:
         # Each ROLLBACK would be a round trip for nothing: a verb leaves no transaction open.
-        defaults: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
-        defaults["pool_reset_on_return"] = None
+        defaults: dict[str, Any] = {
+            "isolation_level": "AUTOCOMMIT",
+            "skip_autocommit_rollback": True,
+            "pool_reset_on_return": None,
+        }
         if getattr(url.get_dialect(), "default_paramstyle", None) in {"format", "pyformat"}:
             # By name, SQLAlchemy's choice where a driver takes both, each statement would need a dict.
             defaults["paramstyle"] = "format"

@@ -48,7 +48,7 @@ class Attempts:
         return random.uniform(0, min(0.5, 0.005 * 2**self._failed))  # noqa: S311 - no secret
 
 
-# The three that follow are entered by each verb, so they are no generators, which take several times as long.
+# Those that follow are entered by each verb or write: as generators they would take several times as long.
 
 
 @frozen

@@ -15,9 +15,10 @@ from uuid import uuid4
 
 import pytest
 
+from kairos_conformance._awaiting import awaited
 from kairos_conformance._base import SuiteBase, only_async, only_blocking
 from kairos_conformance._samples import BOTH, KINDS, T0, every_kind, holding
-from kairos_conformance._store import Colour, Store, awaited
+from kairos_conformance._store import Colour, Store
 
 __all__ = ["ProcessTests"]
 

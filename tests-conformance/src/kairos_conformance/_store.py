@@ -20,6 +20,7 @@ import pytest
 
 import kairos
 from kairos.kinds import KINDS
+from kairos_conformance._awaiting import awaited
 from kairos_conformance._samples import MINUTE
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from kairos.plans import Query, Rows
     from kairos_conformance._harness import Harness
 
-__all__ = ["Client", "Clock", "Colour", "ReadLog", "Store", "awaited"]
+__all__ = ["Client", "Clock", "Colour", "ReadLog", "Store"]
 
 _DONE = object()
 __tracebackhide__ = True  # a failure is not here
@@ -294,8 +295,3 @@ class Store:
 
         found: list[Any] = self.run(gather())
         return found
-
-
-async def awaited(result: Awaitable[Any]) -> Any:
-    """A coroutine of any awaitable, since not everything that runs one takes the other."""
-    return await result

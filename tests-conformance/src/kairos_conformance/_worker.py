@@ -1,6 +1,6 @@
 """What other processes do in the tests of semantics 7. Told by one line of JSON, so that nothing is inherited.
 
-It imports nothing else of the suite, and so not pytest: many of these begin in each run.
+It does not import pytest: many of these begin in each run.
 """
 
 from __future__ import annotations
@@ -9,18 +9,13 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable
 from inspect import isawaitable
 from typing import Any
 
 import kairos
+from kairos_conformance._awaiting import awaited
 
 __all__: list[str] = []
-
-
-async def awaited(result: Awaitable[Any]) -> Any:
-    """A coroutine of any awaitable."""
-    return await result
 
 
 class Worker:
