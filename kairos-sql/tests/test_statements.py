@@ -111,7 +111,7 @@ def _columns(kind):
 )
 def test_many_rows_are_written_by_few_statements(rows, groups):
     """One with 64 rows as often as it fits, then each with half as many, and one for the last few."""
-    found = list(statements("gauge").write([("p", "a", "minute", row, -1, 0.5, None) for row in range(rows)]))
+    found = statements("gauge").write([("p", "a", "minute", row, -1, 0.5, None) for row in range(rows)])
     assert [(len(parameters), len(parameters[0]) // 7) for _, parameters in found] == groups
     buckets = [value for _, parameters in found for row in parameters for value in row[3::7]]
     assert buckets == list(range(rows))
@@ -124,7 +124,7 @@ def test_the_rows_of_a_list_are_numbered_one_by_one():
 
 
 def test_nothing_is_sent_for_nothing():
-    assert list(statements("gauge").write([])) == []
+    assert statements("gauge").write([]) == []
 
 
 def test_parameters_go_to_the_places_of_their_names():

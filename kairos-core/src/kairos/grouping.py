@@ -7,7 +7,6 @@ thousand points that fall into five hundred buckets are five hundred cells in on
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from math import gcd
 from typing import Any, TypeAlias
 
@@ -98,7 +97,7 @@ class Grouping:
         result: tuple[list[Cell], Written] = run(self.flow(points, now=now, extra=extra))
         return result
 
-    def flow(  # noqa: C901 - the hot loop: a call for each point would cost more than the branches
+    def flow(
         self, points: Iterable[Point], *, now: int, extra: int = 0
     ) -> Generator[None, None, tuple[list[Cell], Written]]:
         """`group`, giving the event loop a turn now and then."""
@@ -131,12 +130,7 @@ class Grouping:
             for cell in cells:
                 cell.extend(values)
             count += len(values)
-        sent: list[Cell] = []
-        left = self._cells(gathered, now)
-        while part := list(islice(left, _TURN)):
-            sent += part
-            if len(part) == _TURN:
-                yield
+        sent = yield from self._cells(gathered, now)
         return sent, Written(count, len(sent), len(gathered) - len(sent))
 
     def _values(self, name: str, given: Any) -> list[Any]:
@@ -189,23 +183,30 @@ class Grouping:
                     f"{longest} seconds for which this backend can keep what expires"
                 )
 
-    def _cells(self, gathered: Mapping[tuple[str, str, int, int | None], list[Any]], now: int) -> Iterator[Cell]:
-        cutoffs = {name: interval.cutoff(now) for name, interval in self.intervals.items()}
-        # The life of a bucket is worked out once for all of its cells, and not at all where nothing expires.
-        lives: dict[str, dict[int, int | None] | None] = {
-            name: None if interval.steps is None else {} for name, interval in self.intervals.items()
+    def _cells(
+        self, gathered: Mapping[tuple[str, str, int, int | None], list[Any]], now: int
+    ) -> Generator[None, None, list[Cell]]:
+        """The cells that are not past."""
+        # Of an interval that expires: the first bucket that has not, and of each when it will, once for all its cells.
+        expiring: dict[str, tuple[int | None, dict[int, int | None]]] = {
+            name: (interval.cutoff(now), {}) for name, interval in self.intervals.items() if interval.steps is not None
         }
         reduce = self.kind.reduce
-        for (name, interval, bucket, resolution), values in gathered.items():
-            cutoff, life, expires_at = cutoffs[interval], lives[interval], None
-            if cutoff is not None and bucket < cutoff:
-                continue
-            if life is not None:
-                if bucket not in life:
-                    life[bucket] = self.intervals[interval].expires_at(bucket)
-                expires_at = life[bucket]
+        sent: list[Cell] = []
+        for turn, ((name, interval, bucket, resolution), values) in enumerate(gathered.items()):
+            if turn % _TURN == _TURN - 1:
+                yield
+            expires_at = None
+            if interval in expiring:
+                cutoff, ends = expiring[interval]
+                if cutoff is not None and bucket < cutoff:
+                    continue
+                if bucket not in ends:
+                    ends[bucket] = self.intervals[interval].expires_at(bucket)
+                expires_at = ends[bucket]
             try:
                 payload = reduce(values)
             except InvalidValue as error:
                 raise self._named(name, InvalidValue(f"in interval {show(interval)} {error}")) from None
-            yield Cell(name, interval, bucket, resolution, payload, expires_at)
+            sent.append(Cell(name, interval, bucket, resolution, payload, expires_at))
+        return sent

@@ -32,7 +32,7 @@ from kairos_sql._engines import (
     sync_engine,
     where,
 )
-from kairos_sql._errors import Attempts, Refusing, Translated, UnknownOutcome
+from kairos_sql._errors import Attempts, Refusing, Translated
 from kairos_sql._expiry import Progress, expire
 from kairos_sql._fetch import called
 from kairos_sql._inspect import prepare, table_exists
@@ -55,6 +55,8 @@ _LOOKS = 200
 _PAGE = 10_000
 # After how many cells or rows the event loop gets a turn.
 _TURN = 5_000
+
+_REFUSING = Refusing()
 
 
 class SQLBackend(Backend):
@@ -182,13 +184,13 @@ class SQLBackend(Backend):
         def work(connection: sa.Connection) -> None:
             sent = statements
             if next(attempts) and self._stamps is not None:  # their numbers may be what was in the way
-                sent = list(self._sql.write(self._encode(cells, self._stamps.batch())))
+                sent = self._sql.write(self._encode(cells, self._stamps.batch()))
             if len(sent) == 1 and len(sent[0][1]) == 1 and (single := self._transactions.single(connection)):
                 sql, (parameters,) = sent[0]
-                with Refusing(), UnknownOutcome(self._where):
+                with _REFUSING, self._transactions.committing:
                     single.exec_driver_sql(sql, parameters)
                 return
-            with self._transactions.begin(connection), Refusing():
+            with self._transactions.begin(connection), _REFUSING:
                 put(connection, self._sql, rows)
                 for sql, parameters in sent:
                     # Several executions are another call of the driver, which takes it more than one.

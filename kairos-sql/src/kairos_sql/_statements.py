@@ -6,7 +6,7 @@ work on the parameters and the rows of each execution would cost as much as the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from operator import itemgetter
 from types import MappingProxyType
@@ -40,6 +40,11 @@ class Prepared:
     positional: bool
     given: tuple[str, ...] = ()
     processors: Mapping[str, Callable[[Any], Any]] = MappingProxyType({})
+    _as_given: bool = field(init=False, repr=False)
+
+    @_as_given.default
+    def _is_as_given(self) -> bool:
+        return self.positional and self.names == self.given
 
     def one(self, values: Mapping[str, Any]) -> Any:
         """The parameters of one execution."""
@@ -49,13 +54,13 @@ class Prepared:
 
     def many(self, rows: list[tuple[Any, ...]]) -> Any:
         """The parameters of many executions, whose values are processed already."""
+        if self._as_given:
+            return rows
         if not self.positional:
             named = [dict(zip(self.given, row, strict=True)) for row in rows]
             if len(self.names) == len(self.given):
                 return named
             return [{name: row[name] for name in self.names} for row in named]
-        if self.names == self.given:
-            return rows
         return list(map(itemgetter(*map(self.given.index, self.names)), rows))
 
 
@@ -66,7 +71,14 @@ class Statements:
     layout: Layout
     own: Dialect
     dialect: sa.Dialect
+    stamped: bool = field(init=False)
+    """Whether the rows come with all their columns: those of a list may be numbered where they are written."""
     _compiled: dict[Any, Prepared] = field(init=False, factory=dict)
+
+    @stamped.default
+    def _is_stamped(self) -> bool:
+        own = self.own
+        return self.layout.shape is not Shape.LIST or (own.sequence is None and own.upsert is not None)
 
     def load_name(self, found: Any) -> str:
         """A name as the driver gives it, as text."""
@@ -91,19 +103,21 @@ class Statements:
 
     # --- Writing ----------------------------------------------------------------------------------------------------
 
-    def write(self, rows: list[tuple[Any, ...]]) -> Iterator[tuple[str, Any]]:
+    def write(self, rows: list[tuple[Any, ...]]) -> list[tuple[str, Any]]:
         """What writes these rows, in order, as text with parameters: many rows at a time, then what is left by halves,
         so that few forms of the statement have to be compiled, and prepared by the database.
         """
+        found: list[tuple[str, Any]] = []
         width = _WIDE if self.stamped else 1
         while rows:
             if self.stamped and len(rows) <= _FEW:
                 width = len(rows)
             if whole := len(rows) - len(rows) % width:
                 groups = [tuple(chain.from_iterable(rows[at : at + width])) for at in range(0, whole, width)]
-                yield self._written(width, groups)
+                found.append(self._written(width, groups))
                 rows = rows[whole:]
             width //= 2
+        return found
 
     def _written(self, width: int, rows: list[tuple[Any, ...]]) -> tuple[str, Any]:
         prepared = self._once(
@@ -116,12 +130,6 @@ class Statements:
     def _columns(self) -> list[str]:
         """The columns of a row to write, in order."""
         return [name for name in (*self.layout.key, *self.layout.data, "expires_at") if name != "seq" or self.stamped]
-
-    @property
-    def stamped(self) -> bool:
-        """Whether the rows come with all their columns: those of a list may be numbered where they are written."""
-        own = self.own
-        return self.layout.shape is not Shape.LIST or (own.sequence is None and own.upsert is not None)
 
     def _write(self, width: int) -> Any:
         table, layout, columns = self.layout.table, self.layout, self._columns()

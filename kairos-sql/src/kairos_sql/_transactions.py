@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from attrs import frozen
+from attrs import Factory, field, frozen
 
 from kairos_sql._dialects import Dialect
 from kairos_sql._errors import UnknownOutcome
@@ -22,14 +22,22 @@ __all__ = ["Transactions"]
 
 T = TypeVar("T")
 
+# Windows has none, but there select takes sockets of any number.
+_poll: Any = getattr(select, "poll", None)
+
 
 @frozen
 class Transactions:
-    """On one engine. ``explicit`` tells whether it commits each statement by itself; ``where`` is its URL."""
+    """On one engine. ``explicit`` tells whether it commits each statement by itself; ``where`` is its URL;
+    ``committing`` is entered around what commits.
+    """
 
     own: Dialect
     explicit: bool
     where: str
+    committing: UnknownOutcome = field(
+        init=False, default=Factory(lambda self: UnknownOutcome(self.where), takes_self=True)
+    )
 
     @contextmanager
     def begin(self, connection: sa.Connection) -> Iterator[None]:
@@ -38,7 +46,7 @@ class Transactions:
             connection.exec_driver_sql("BEGIN")
         try:
             yield
-            with UnknownOutcome(self.where):
+            with self.committing:
                 if self.explicit:
                     connection.exec_driver_sql("COMMIT")
                 else:
@@ -102,8 +110,8 @@ def _untouched(connection: sa.Connection) -> bool:
         stream = None if transport.is_closing() else transport.get_extra_info("socket")
     if not hasattr(stream, "fileno") or getattr(stream, "closed", False):
         return False
-    if not hasattr(select, "poll"):  # Windows, where numbers of sockets may be of any size
+    if _poll is None:
         return not select.select([stream], [], [], 0)[0]
-    waiting = select.poll()
+    waiting = _poll()
     waiting.register(stream, select.POLLIN)
     return not waiting.poll(0)
