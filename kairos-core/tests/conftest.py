@@ -71,13 +71,14 @@ class Installed:
 def installed(monkeypatch):
     """No entry points but those that the test adds, before it makes its first Timeseries."""
     made = Installed()
-    for module in (plugins, registry):
+    cached = (plugins._common, plugins._installed, registry._installed)
+    for module in (plugins, registry, installed_module):
         monkeypatch.setattr(module, "entry_points", made.entry_points)
-        module._installed.cache_clear()
-    monkeypatch.setattr(installed_module, "entry_points", made.entry_points)
+    for function in cached:
+        function.cache_clear()
     yield made
-    for module in (plugins, registry):
-        module._installed.cache_clear()
+    for function in cached:
+        function.cache_clear()
 
 
 @pytest.fixture

@@ -186,6 +186,15 @@ def test_a_class_is_instantiated():
     assert ask("who", Mine) == "mine"
 
 
+def test_an_installed_class_is_instantiated_once(add):
+    source = TAG.format(tag="n") + "    made = 0\n    def __init__(self):\n        Plugin.made += 1\n\nplugin = Plugin\n"
+    add("n", source=source.replace("plugin = Plugin()\n", "", 1))
+    assert [ask("n"), ask("n"), ask("n", Mine())] == ["here"] * 3
+    import made_up_n
+
+    assert made_up_n.Plugin.made == 1
+
+
 def test_a_class_that_needs_arguments_is_named():
     class Needs(Mine):
         def __init__(self, argument):

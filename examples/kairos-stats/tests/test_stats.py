@@ -80,12 +80,14 @@ def test_it_is_installed_for_everybody_and_can_be_left_out(monkeypatch):
     from kairos import plugins
 
     monkeypatch.setenv("KAIROS_DISABLE_PLUGINS", "stats")
+    plugins._common.cache_clear()
     plugins._installed.cache_clear()
     try:
         with pytest.raises(InvalidValue, match="unknown name 'median'"):
             opened("series").get("a", "day", timestamp=T0, transform="median")
         assert opened("series", plugins=[Statistics()]).get("a", "day", timestamp=T0, transform="median") == {T0: 0}
     finally:
+        plugins._common.cache_clear()
         plugins._installed.cache_clear()
 
 

@@ -41,8 +41,16 @@ def _installed() -> tuple[tuple[str, Any], ...]:
         if point.name in found:
             raise PluginError(f"plugin {point.name!r} is there twice: as {owners[point.name]} and as {_who(point)}")
         owners[point.name] = _who(point)
-        found[point.name] = _load(point)
+        found[point.name] = _instance(_load(point), point.name)
     return tuple(found.items())
+
+
+@cache
+def _common() -> Plugins:
+    """What every Timeseries without plugins of its own shares: to register them would be most of the work of opening
+    one.
+    """
+    return Plugins._with([])  # noqa: SLF001 - of this module
 
 
 def _load(point: EntryPoint) -> Any:
@@ -52,6 +60,17 @@ def _load(point: EntryPoint) -> Any:
         raise PluginError(
             f"plugin {point.name!r}, {_who(point)}, cannot be loaded: {error!r}; {DISABLE}={point.name} leaves it out"
         ) from error
+
+
+def _instance(plugin: object, name: str) -> object:
+    try:
+        return plugin() if isinstance(plugin, type) else plugin
+    except (ValueError, TypeError) as error:
+        raise _unusable(name, error) from error
+
+
+def _unusable(name: str, error: Exception) -> PluginError:
+    return PluginError(f"plugin {name!r} cannot be used: {error}")
 
 
 def _who(point: EntryPoint) -> str:
@@ -90,17 +109,22 @@ class Plugins:
     @classmethod
     def load(cls, extra: Iterable[object] = ()) -> Plugins:
         """The installed plugins and ``extra``; a broken or misspelt one is a `PluginError` that names it. A class is
-        instantiated without arguments.
+        instantiated without arguments, an installed one once in a process.
         """
         if isinstance(extra, (str, bytes, Mapping)) or not isinstance(extra, Iterable):
             raise ConfigurationError(f"plugins: expected a list of plugins, not {show(extra)}")
+        named: list[tuple[str, object]] = []
+        for number, plugin in enumerate(extra):
+            name = f"{getattr(plugin, '__name__', type(plugin).__qualname__)} (plugins[{number}])"
+            named.append((name, _instance(plugin, name)))
+        return cls._with(named) if named else _common()
+
+    @classmethod
+    def _with(cls, own: Iterable[tuple[str, object]]) -> Plugins:
         made = cls()
         made._manager.add_hookspecs(hookspecs)
-        for name, plugin in _installed():
+        for name, plugin in (*_installed(), *own):
             made._register(plugin, name)
-        for number, plugin in enumerate(extra):
-            shown = getattr(plugin, "__name__", type(plugin).__qualname__)
-            made._register(plugin, f"{shown} (plugins[{number}])")
         # Of two that want to be first the later one is, and of two that want to be last as well: so no plugin comes
         # before what the caller wrote, nor after what is built in.
         made._manager.register(_Keyword(), "keywords of the call")
@@ -112,13 +136,11 @@ class Plugins:
         """Load and check one installed plugin by itself; returns the hooks that it has, or raises `PluginError`."""
         made = cls()
         made._manager.add_hookspecs(hookspecs)
-        made._register(_load(point), point.name)
+        made._register(_instance(_load(point), point.name), point.name)
         return [stage for stage in STAGES if getattr(made._manager.hook, stage).get_hookimpls()]
 
     def _register(self, plugin: object, name: str) -> None:
         try:
-            if isinstance(plugin, type):
-                plugin = plugin()
             self._manager.register(plugin, name)
             self._manager.check_pending()
         except pluggy.PluginValidationError as error:
@@ -127,7 +149,7 @@ class Plugins:
                 f"plugin {name!r} cannot be used: {error}; the hooks are {hooks}, and get a context"
             ) from error
         except (ValueError, TypeError) as error:
-            raise PluginError(f"plugin {name!r} cannot be used: {error}") from error
+            raise _unusable(name, error) from error
         if not self._manager.get_hookcallers(plugin):
             raise PluginError(f"plugin {name!r} has no function that is marked by kairos.hookimpl")
 
