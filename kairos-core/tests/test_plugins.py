@@ -187,8 +187,9 @@ def test_a_class_is_instantiated():
 
 
 def test_an_installed_class_is_instantiated_once(add):
-    source = TAG.format(tag="n") + "    made = 0\n    def __init__(self):\n        Plugin.made += 1\n\nplugin = Plugin\n"
-    add("n", source=source.replace("plugin = Plugin()\n", "", 1))
+    count = "    made = 0\n    def __init__(self):\n        Plugin.made += 1\n\nplugin = Plugin\n"
+    source = TAG.format(tag="n").replace("plugin = Plugin()\n", count)
+    add("n", source=source)
     assert [ask("n"), ask("n"), ask("n", Mine())] == ["here"] * 3
     import made_up_n
 
