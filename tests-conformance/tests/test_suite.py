@@ -197,6 +197,36 @@ def test_a_harness_knows_its_attributes():
         pass
 
 
+def test_a_quick_run_has_every_kind_and_one_of_them_in_both_colours(pytester):
+    """And leaves no test out that has no kind, nor one that is there in one colour only."""
+    suite = ("--pyargs", "kairos_conformance.suite", "--kairos-url", "memory://quick", "-q", "-p", "no:cacheprovider")
+    lines = [
+        pytester.runpytest_inprocess(*suite, "-p", "no:xdist", "--collect-only", *quick).outlines
+        for quick in ((), ("-m", "not full"))
+    ]
+    found = [{line.partition("TestBackend::")[2].replace("\\", "") for line in some} - {""} for some in lines]
+    every, quick = found  # without backslashes, of which pytest writes more each time
+    full = {name for name, test in TESTS.items() if "full" in [mark.name for mark in getattr(test, "pytestmark", ())]}
+    left_out = {one for one in every - quick if one.partition("[")[0] not in full}
+    slow = {"blocking": {"gauge", "set"}, "async": {"count", "series"}}
+    assert left_out == {
+        one
+        for one in every
+        if one.partition("[")[0] not in full
+        and any(
+            {colour, kind} <= set(one[:-1].partition("[")[2].split("-")) for colour in slow for kind in slow[colour]
+        )
+    }
+    assert {"test_zero_makes_the_bucket[blocking]", "test_zero_makes_the_bucket[async]"} <= quick
+    assert {one for one in quick if one.startswith("test_the_empty_prefix")} == {
+        f"test_the_empty_prefix[{parameters}]"
+        for parameters in (
+            *("blocking-count", "async-gauge", "blocking-histogram", "async-histogram"),
+            *("blocking-series", "async-set"),
+        )
+    }
+
+
 @pytest.mark.parametrize("url", ["memory://cli", "memory://", "sqlite:///{folder}/x.db"])
 def test_the_suite_runs_without_any_file(pytester, url):
     result = pytester.runpytest_subprocess(

@@ -45,9 +45,12 @@ class SuiteBase:
         return found
 
     @pytest.fixture
-    def store(self, pytestconfig: pytest.Config, colour: Colour) -> Iterator[Store]:
+    def store(self, request: pytest.FixtureRequest, colour: Colour) -> Iterator[Store]:
         """The store under test, in one colour, in a namespace of the test's own."""
-        harness = self.find_harness(pytestconfig)
+        harness = self.find_harness(request.config)
+        # Of the test, and not of its class: with that, somebody keeps a whole harness for a thorough run.
+        if harness.variant and any(mark.name == "full" for mark in request.node.own_markers):
+            pytest.skip("a variant: another harness of this store runs it")
         harness.check()
         with Store(harness, colour) as store:
             yield store

@@ -31,8 +31,6 @@ class StatefulTests(SuiteBase):
 
         Look at: the shortest sequence of verbs that hypothesis found, which it prints as a program.
         """
-        if store.harness.variant:
-            pytest.skip("a variant: another harness of this store runs it")
         self._compare(store, kind, examples=20, steps=40, derandomize=False)
 
     def _compare(self, store: Store, kind: str, *, examples: int, steps: int, derandomize: bool) -> None:

@@ -8,12 +8,22 @@ from collections.abc import Generator
 
 import pytest
 
-__all__ = ["pytest_addoption", "pytest_configure", "pytest_runtest_makereport", "pytest_terminal_summary"]
+__all__ = [
+    "pytest_addoption",
+    "pytest_configure",
+    "pytest_itemcollected",
+    "pytest_runtest_makereport",
+    "pytest_terminal_summary",
+]
 
 _CONTRACT = "The contract of kairos"
 
+# In a quick run one kind goes through both colours, and each other through the one that is named here: a backend has
+# its kinds and its colours in different places, so that all it has is run, and nearly half of the tests are left out.
+_QUICK = {"count": "blocking", "gauge": "async", "series": "blocking", "set": "async"}
+
 _MARKERS = (
-    "full: more of the same, for a thorough run; `-m 'not full'` leaves it out",
+    "full: more of the same, for a thorough run: most kinds in their other colour, and what takes long",
     "processes: processes, threads, fork, asyncio, gevent",
     "stateful: compares a backend with memory:// over random sequences of verbs",
 )
@@ -38,13 +48,25 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what a quick run leaves out of the kinds and colours of a standard test."""
+    if _is_standard(item) and (parameters := getattr(item, "callspec", None)) is not None:
+        kind, colour = parameters.params.get("kind"), parameters.params.get("colour")
+        if colour is not None and _QUICK.get(str(kind), colour) != colour:
+            item.add_marker("full")
+
+
+def _is_standard(item: pytest.Item) -> bool:
+    module: str = getattr(getattr(item, "function", None), "__module__", "")
+    return module.startswith("kairos_conformance.")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show with the failure of a standard test which sentence of the contract it checks, and where to look."""
     report = yield
-    function = getattr(item, "function", None)
-    if report.failed and getattr(function, "__module__", "").startswith("kairos_conformance."):
-        report.sections.append((_CONTRACT, inspect.getdoc(function) or ""))
+    if report.failed and _is_standard(item):
+        report.sections.append((_CONTRACT, inspect.getdoc(getattr(item, "function", None)) or ""))
     return report
 
 
