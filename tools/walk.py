@@ -57,7 +57,7 @@ FORMS = {
 ELSEWHERE = {
     "audit": "asks a service for known weaknesses, which is not the package index: the public workflow runs it",
     "docs-links": "asks the sites that the documentation links to: the public workflow runs it",
-    "matrix": "is test-packages for each Python, an hour each: the public workflow has every store and Python",
+    "matrix": "is test-packages for each Python: .ci/run has the lowest and the highest",
     "pants": "takes minutes to set up its own Python: .ci/run runs it",
 }
 

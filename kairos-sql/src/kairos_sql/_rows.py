@@ -110,11 +110,13 @@ def encoder(layout: Layout, prefix: str, dialect: sa.Dialect) -> Encode:
     columns = _columns(layout, bind)
     ordered = layout.shape in {Shape.COUNTERS, Shape.SET}
 
+    bound_prefix = bind_name(prefix)
+
     def encode(cells: Iterable[Cell], numbers: Iterator[int] | None = None) -> list[tuple[Any, ...]]:
-        bound = bind_name(prefix)
+        bound = _Bound(bind_name)
         rows: list[tuple[Any, ...]] = []
         for name, interval, bucket, resolution, payload, expires_at in cells:
-            cell = (bound, bind_name(name), bind_name(interval), bucket, r_time_of(resolution))
+            cell = (bound_prefix, bound[name], bound[interval], bucket, r_time_of(resolution))
             tail = (expires_at,)
             found = columns(payload)
             if numbers is not None:
@@ -127,6 +129,18 @@ def encoder(layout: Layout, prefix: str, dialect: sa.Dialect) -> Encode:
 
 def _same(value: Any) -> Any:
     return value
+
+
+class _Bound(dict[str, Any]):
+    """Names and intervals as the driver gets them: in a batch they come again and again."""
+
+    def __init__(self, bind: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._bind = bind
+
+    def __missing__(self, name: str) -> Any:
+        found = self[name] = self._bind(name)
+        return found
 
 
 def _columns(layout: Layout, bind: Processor) -> Callable[[Any], Iterable[tuple[Any, ...]]]:
