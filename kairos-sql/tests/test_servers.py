@@ -129,6 +129,16 @@ def test_transactions_that_cannot_be_put_in_a_row_are_begun_again(database):
     engine.dispose()
 
 
+@pytest.mark.parametrize(
+    ("product", "colour"),
+    [
+        ("postgresql", "blocking"),
+        ("mariadb", "async"),
+        pytest.param("postgresql", "async", marks=pytest.mark.full),
+        pytest.param("mariadb", "blocking", marks=pytest.mark.full),
+    ],
+    indirect=True,
+)
 def test_a_server_that_is_killed_in_the_middle_of_a_batch(server, product, make):
     """Each batch is there as a whole or not at all, and the next verb finds the server when it is back."""
     count = make(server.url, type="count")
@@ -222,12 +232,21 @@ def giving_it_up(connection, table):
     connection.invalidate()
 
 
+WAYS = [by_sqlalchemy, by_a_transaction, past_sqlalchemy, failing, closing_it, giving_it_up]
+
+
 @pytest.mark.parametrize(
-    "do",
-    [by_sqlalchemy, by_a_transaction, past_sqlalchemy, failing, closing_it, giving_it_up],
-    ids=lambda do: do.__name__,
+    ("given", "do"),
+    [
+        *(pytest.param("URL", do, id=f"URL-{do.__name__}") for do in WAYS),
+        pytest.param("engine", past_sqlalchemy, id="engine-past_sqlalchemy"),
+        *(
+            pytest.param("engine", do, id=f"engine-{do.__name__}", marks=pytest.mark.full)
+            for do in WAYS
+            if do is not past_sqlalchemy
+        ),
+    ],
 )
-@pytest.mark.parametrize("given", ["URL", "engine"])
 def test_what_a_custom_fetch_writes_is_not_carried_out(database, do, given):
     """However it is done, and no transaction is left to the next verb."""
     target = str(database) if given == "URL" else database.engine
@@ -308,7 +327,7 @@ def test_a_cancelled_verb_gives_its_connection_back(database_of, driver, caplog)
     assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
-@pytest.mark.parametrize("verbs", [500, pytest.param(10_000, marks=pytest.mark.full)])
+@pytest.mark.parametrize("verbs", [200, pytest.param(10_000, marks=pytest.mark.full)])
 def test_no_connection_is_lost_over_many_verbs(database, verbs):
     """Some of which fail."""
     with Timeseries(str(database), type="count", intervals=MINUTE, client_config={**ONE, "pool_timeout": 5}) as count:

@@ -197,7 +197,9 @@ def test_a_harness_knows_its_attributes():
         pass
 
 
-@pytest.mark.parametrize("url", ["memory://cli", "memory://", "sqlite:///{folder}/x.db"])
+@pytest.mark.parametrize(
+    "url", [pytest.param("memory://cli", marks=pytest.mark.full), "memory://", "sqlite:///{folder}/x.db"]
+)
 def test_the_suite_runs_without_any_file(pytester, url):
     result = pytester.runpytest_subprocess(
         *("--pyargs", "kairos_conformance.suite", "--kairos-url", url.format(folder=pytester.path)),
