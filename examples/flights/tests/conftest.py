@@ -82,7 +82,7 @@ def per_day() -> Counter[datetime]:
     with zipfile.ZipFile(find_archive()) as archive, archive.open("flights.csv") as binary:
         next(binary)
         days = Counter(tuple(line.split(b",", 3)[:3]) for line in binary)
-    return Counter({datetime(*map(int, day), tzinfo=UTC): flights for day, flights in days.items()})
+    return Counter({datetime(int(y), int(m), int(d), tzinfo=UTC): flights for (y, m, d), flights in days.items()})
 
 
 @define
