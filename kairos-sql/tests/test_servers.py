@@ -330,7 +330,7 @@ def test_a_cancelled_verb_gives_its_connection_back(database_of, driver, caplog)
 @pytest.mark.parametrize("verbs", [200, pytest.param(10_000, marks=pytest.mark.full)])
 def test_no_connection_is_lost_over_many_verbs(database, verbs):
     """Some of which fail."""
-    with Timeseries(str(database), type="count", intervals=MINUTE, client_config={**ONE, "pool_timeout": 5}) as count:
+    with Timeseries(str(database), type="count", intervals=MINUTE, client_config={**ONE, "pool_timeout": 0.5}) as count:
         count.insert("a", 2**62, timestamp=0)
         refused = 0
         for turn in range(verbs):
