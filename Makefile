@@ -16,6 +16,8 @@ export SUITE ?= -m "not full"
 SHELL := /bin/bash
 # What a user's environment sets for other projects must not reach this one.
 unexport PYTHONPATH PYTHONHOME
+# Tests start many processes: without files of bytecode each would compile, and rewrite for pytest, all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 DISTRIBUTIONS := kairos-cassandra kairos-core kairos-mongo kairos-redis kairos-sql tests-conformance
 EXAMPLES := kairos-lmdb kairos-stats

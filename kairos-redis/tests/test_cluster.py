@@ -122,77 +122,88 @@ def test_a_slot_moves(start, run, eventually, factory, binary) -> None:
     run(ts.close())
 
 
-@COLOURS
+def both_colours(url: str, number: int = 1) -> list[Timeseries | AsyncTimeseries]:
+    """So many of each colour, each with a prefix of its own: a cluster takes some seconds to start and to fail."""
+    factories = [Timeseries, AsyncTimeseries] * number
+    return [
+        factory(url, type="count", intervals=MINUTE, prefix=f"p{number}") for number, factory in enumerate(factories)
+    ]
+
+
 @BINARIES
-def test_a_node_of_a_cluster_is_killed(start, run, eventually, factory, binary) -> None:
+def test_a_node_of_a_cluster_is_killed(start, run, eventually, binary) -> None:
     cluster = start(lambda: redis_cluster(binary()))
-    ts = factory(cluster.url, type="count", intervals=MINUTE)
+    series = both_colours(cluster.url)
     names = [f"n{number}" for number in range(30)]
-    run(ts.bulk_insert([(name, 1, T0) for name in names]))
-    assert run(ts.list()) == sorted(names)
+    for ts in series:
+        run(ts.bulk_insert([(name, 1, T0) for name in names]))
+        assert run(ts.list()) == sorted(names)
     victim = cluster.nodes[1]
     victim.process.kill()
-    fine, failed = [], []
-    for name in names:
-        try:
-            run(ts.get(name, "minute", timestamp=T0))
-            fine.append(name)
-        except BackendUnavailable:
-            failed.append(name)
-    assert fine
-    assert failed
-    with pytest.raises(BackendUnavailable):
-        run(ts.bulk_insert([(name, 1, T0) for name in names]))
+    lost = []
+    for ts in series:
+        fine, failed = [], []
+        for name in names:
+            try:
+                run(ts.get(name, "minute", timestamp=T0))
+                fine.append(name)
+            except BackendUnavailable:
+                failed.append(name)
+        assert fine
+        assert failed
+        with pytest.raises(BackendUnavailable):
+            run(ts.bulk_insert([(name, 1, T0) for name in names]))
+        lost.append(failed)
     victim.process.start()
-    for name in failed:
-        eventually(lambda name=name: run(ts.insert(name, timestamp=T0)))
-    assert set(failed) <= set(eventually(lambda: run(ts.list())))
-    run(ts.close())
+    for ts, failed in zip(series, lost, strict=True):
+        for name in failed:
+            eventually(lambda ts=ts, name=name: run(ts.insert(name, timestamp=T0)))
+        assert set(failed) <= set(eventually(lambda ts=ts: run(ts.list())))
+        run(ts.close())
 
 
-@COLOURS
-@pytest.mark.parametrize("opened", ["from a URL", "before"])
-def test_all_nodes_are_killed(start, run, eventually, factory, opened) -> None:
+def test_all_nodes_are_killed(start, run, eventually) -> None:
+    """Whether a client has spoken with the cluster before or not."""
     cluster = start(redis_cluster)
-    ts = factory(cluster.url, type="count", intervals=MINUTE)
-    if opened == "before":
+    series = both_colours(cluster.url, 2)
+    for ts in series[:2]:
         run(ts.bulk_insert([(f"n{number}", 1, T0) for number in range(30)]))
     for node in cluster.nodes:
         node.process.kill()
-    for _ in range(2):
+    for ts in series * 2:
         for verb in (
-            lambda: ts.insert("a", timestamp=T0),
-            lambda: ts.bulk_insert([("a", 1, T0), ("b", 1, T0)]),
-            lambda: ts.get("a", "minute", timestamp=T0),
-            lambda: ts.get(["a", "b"], "minute", timestamp=T0, fetch=lambda handle, key: handle.get(key)),
-            ts.list,
-            lambda: ts.delete("a"),
+            lambda ts: ts.insert("a", timestamp=T0),
+            lambda ts: ts.bulk_insert([("a", 1, T0), ("b", 1, T0)]),
+            lambda ts: ts.get("a", "minute", timestamp=T0),
+            lambda ts: ts.get(["a", "b"], "minute", timestamp=T0, fetch=lambda handle, key: handle.get(key)),
+            lambda ts: ts.list(),
+            lambda ts: ts.delete("a"),
         ):
             with pytest.raises(BackendUnavailable):
-                run(verb())
+                run(verb(ts))
     for node in cluster.nodes:
         node.process.start()
-    eventually(lambda: run(ts.bulk_insert([(name, 1, T0) for name in "ab"])))
-    assert run(ts.list()) == ["a", "b"]
-    run(ts.close())
+    for ts in series:
+        eventually(lambda ts=ts: run(ts.bulk_insert([(name, 1, T0) for name in "ab"])))
+        assert run(ts.list()) == ["a", "b"]
+        run(ts.close())
 
 
 # redis-py leaves the socket of a handshake that failed to the garbage collector.
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <ssl:pytest.PytestUnraisableExceptionWarning")
-@COLOURS
-def test_tls(start, run, factory) -> None:
+def test_tls(start, run) -> None:
     cluster = start(lambda: redis_cluster(redis_binary(), tls=True))
     assert cluster.url.startswith("rediss+cluster://")
-    ts = factory(cluster.url, type="count", intervals=MINUTE)
     names = [f"n{number}" for number in range(20)]
-    run(ts.bulk_insert([(name, 1, T0) for name in names]))
-    assert run(ts.list()) == sorted(names)
-    assert run(ts.get(names, "minute", timestamp=T0)) == {T0: 20}
-    run(ts.close())
-    untrusted = factory(cluster.url.partition("?")[0], type="count", intervals=MINUTE)
-    with pytest.raises(BackendUnavailable, match="certificate verify failed"):
-        run(untrusted.insert("a", timestamp=T0))
-    run(untrusted.close())
+    for ts in both_colours(cluster.url):
+        run(ts.bulk_insert([(name, 1, T0) for name in names]))
+        assert run(ts.list()) == sorted(names)
+        assert run(ts.get(names, "minute", timestamp=T0)) == {T0: 20}
+        run(ts.close())
+    for untrusted in both_colours(cluster.url.partition("?")[0]):
+        with pytest.raises(BackendUnavailable, match="certificate verify failed"):
+            run(untrusted.insert("a", timestamp=T0))
+        run(untrusted.close())
 
 
 @COLOURS

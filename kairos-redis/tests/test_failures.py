@@ -153,7 +153,8 @@ def test_tls(start, server, run, factory) -> None:
     assert run(ts.get("a", "minute", timestamp=T0)) == {T0: 1}
     run(ts.close())
     untrusted = secure.url.partition("?")[0]
-    plain = server.url.replace("redis://", "rediss://")
+    # This server waits for the rest of a command, and the client for an answer: five seconds, if not told otherwise.
+    plain = server.url.replace("redis://", "rediss://") + "?socket_timeout=0.5&socket_connect_timeout=0.5"
     spoken_plainly = untrusted.replace("rediss://", "redis://")
     for url in (untrusted, plain, spoken_plainly):
         ts = factory(url, type="count", intervals=MINUTE)
@@ -163,22 +164,27 @@ def test_tls(start, server, run, factory) -> None:
         run(ts.close())
 
 
-@COLOURS
 @BINARIES
-def test_a_sentinel_fails_over(start, run, eventually, factory, binary) -> None:
+def test_a_sentinel_fails_over(start, run, eventually, binary) -> None:
+    """One takes some seconds, so both colours look at the same."""
     sentinel = start(lambda: redis_sentinel(binary()))
-    ts = factory(sentinel.url, type="count", intervals=MINUTE)
-    for _ in range(3):
+    series = [
+        factory(sentinel.url, type="count", intervals=MINUTE, prefix=factory.__name__)
+        for factory in (Timeseries, AsyncTimeseries)
+    ]
+    for ts in series * 3:
         run(ts.insert("a", timestamp=T0))
     primary, replica = sentinel.servers
     replica.process.wait_until(lambda: "offset=0," not in primary.command("INFO", "replication"))
     assert primary.command("WAIT", 1, 5000) == "1"
     primary.process.kill()
-    eventually(lambda: run(ts.insert("b", timestamp=T0)))
+    for ts in series:
+        eventually(lambda ts=ts: run(ts.insert("b", timestamp=T0)))
     assert replica.command("ROLE") == "2" or "role:master" in replica.command("INFO", "replication")
-    assert run(ts.get("a", "minute", timestamp=T0)) == {T0: 3}
-    assert run(ts.list()) == ["a", "b"]
-    run(ts.close())
+    for ts in series:
+        assert run(ts.get("a", "minute", timestamp=T0)) == {T0: 3}
+        assert run(ts.list()) == ["a", "b"]
+        run(ts.close())
 
 
 @pytest.mark.parametrize("reply", REPLIES, ids=lambda reply: "-".join(reply.split()[:2]))

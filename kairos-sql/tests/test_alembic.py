@@ -1,6 +1,7 @@
 """Alembic: ``metadata()`` is the table as the database has it, and a migration that is made of it makes that table."""
 
 from contextlib import contextmanager
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -8,15 +9,14 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata, produce_migrations
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from sqlalchemy.pool import NullPool
 
 from kairos import Timeseries
 from kairos.kinds import KINDS
-from kairos_conformance.servers import Lasting, mariadb, postgresql
+from kairos_conformance.servers import Lasting, mariadb, postgresql, shared
 from kairos_sql import metadata
 
 MINUTE = {"minute": {"step": 60}}
-SERVERS = {"postgresql": Lasting(postgresql), "mariadb": Lasting(mariadb)}
+SERVERS = {"postgresql": Lasting(partial(shared, postgresql)), "mariadb": Lasting(partial(shared, mariadb))}
 VALUES = {"float": 1, "int": 1, "bool": True, "decimal": 1, "str": "a", "text": "a", "blob": b"a"}
 # Each type as a column of values and as a key, and one of each sort for the other kinds.
 TABLES = [
@@ -28,14 +28,14 @@ TABLES = [
 ]
 
 
-@pytest.fixture(params=["sqlite", *SERVERS])
-def engine(request, tmp_path):
+@pytest.fixture(scope="module", params=["sqlite", *SERVERS])
+def engine(request, tmp_path_factory):
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'test.db'}"
+        url = f"sqlite:///{tmp_path_factory.mktemp('alembic') / 'test.db'}"
     else:
         driver = {"postgresql": "postgresql+psycopg", "mariadb": "mariadb+pymysql"}[request.param]
         url = sa.make_url(SERVERS[request.param].demand().url).set(drivername=driver)
-    made = sa.create_engine(url, poolclass=NullPool)
+    made = sa.create_engine(url)
     yield made
     made.dispose()
 
@@ -46,9 +46,7 @@ def keywords(engine):
     name = f"alembic_{uuid4().hex[:8]}"
     yield {"table_name": name, "dialect": engine.dialect.name}
     with engine.begin() as connection:
-        for found in sa.inspect(connection).get_table_names():
-            if found.startswith("alembic_"):
-                connection.execute(sa.schema.DropTable(sa.Table(found, sa.MetaData())))
+        connection.execute(sa.schema.DropTable(sa.Table(name, sa.MetaData()), if_exists=True))
 
 
 @contextmanager

@@ -27,7 +27,7 @@ with Timeseries(url, type=kind, value_type=value_type, intervals={"minute": {"st
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("kind", ["count", "series"])
+@pytest.mark.parametrize("kind", [pytest.param("count", marks=pytest.mark.full), "series"])
 def test_eight_processes_begin_at_once_on_a_file_that_is_not_there(url, kind):
     """Each finds no table and makes it, and switches the file to WAL: none fails, and nothing is lost."""
     writers = [

@@ -58,8 +58,14 @@ def test_by_the_configuration(make, url, path, clock, kind):
     assert series.series("a", "minute", start=NOW, end=NOW)[NOW // 60 * 60]
 
 
-@every_kind
-@pytest.mark.parametrize("limit", [None, 1, 3, 100])
+@pytest.mark.parametrize(
+    ("kind", "limit"),
+    [
+        pytest.param(kind, limit, marks=() if kind == "count" or limit == 3 else pytest.mark.full)
+        for kind in KINDS
+        for limit in (None, 1, 3, 100)
+    ],
+)
 def test_by_what_was_stored(make, url, clock, kind, limit):
     series = make(url, type=kind, clock=clock, intervals=keeping(3))
     forever = make(url, type=kind, clock=clock, intervals={"ever": {"step": 60}})

@@ -5,27 +5,28 @@ every statement, is in test_statements.
 """
 
 import json
+from functools import partial
 from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.pool import NullPool
 
 from kairos import Timeseries
 from kairos.kinds import KINDS
-from kairos_conformance.servers import Lasting, mariadb, postgresql
+from kairos_conformance.servers import Lasting, mariadb, postgresql, shared
 
-SERVERS = {"postgresql": (Lasting(postgresql), "psycopg"), "mariadb": (Lasting(mariadb), "pymysql")}
+SERVERS = {
+    "postgresql": (Lasting(partial(shared, postgresql)), "psycopg"),
+    "mariadb": (Lasting(partial(shared, mariadb)), "pymysql"),
+}
 INTERVALS = {"minute": {"step": 60, "steps": 100}, "hour": {"step": 3600, "resolution": 60}}
 NAMES = [f"name-{number}" for number in range(100)]
 
 
-@pytest.fixture(params=SERVERS)
+@pytest.fixture(scope="module", params=SERVERS)
 def engine(request):
     server, driver = SERVERS[request.param]
-    made = sa.create_engine(
-        sa.make_url(server.demand().url).set(drivername=f"{request.param}+{driver}"), poolclass=NullPool
-    )
+    made = sa.create_engine(sa.make_url(server.demand().url).set(drivername=f"{request.param}+{driver}"))
     yield made
     made.dispose()
 

@@ -303,7 +303,7 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("end", ["await series.close()", "pass"], ids=["closed", "left open"])
-@pytest.mark.parametrize("where", ["file", "memory"])
+@pytest.mark.parametrize("where", ["file", pytest.param("memory", marks=pytest.mark.full)])
 def test_a_process_ends_whatever_was_left_open(url, where, end):
     """aiosqlite has a thread for each connection, which must not keep the process alive."""
     script = SCRIPT.format(url=url if where == "file" else "sqlite://", end=end)

@@ -15,7 +15,7 @@ from kairos import AsyncTimeseries, BackendUnavailable, Timeseries
 
 MINUTE = {"minute": {"step": 60}}
 ONE = {"pool_size": 1, "max_overflow": 0}
-WRITERS, ROUNDS = 8, 12
+WRITERS = 8
 WRITER = """
 import sys
 from kairos import Timeseries
@@ -37,11 +37,12 @@ with (
 
 
 @pytest.mark.ring
-def test_eight_processes_on_the_same_buckets(database):
+@pytest.mark.parametrize("rounds", [5, pytest.param(12, marks=pytest.mark.full)])
+def test_eight_processes_on_the_same_buckets(database, rounds):
     """They make the tables at the same moment, and write in opposite orders: none fails, and the sums are exact."""
     writers = [
         subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(database), str(number), str(ROUNDS)],
+            [sys.executable, "-c", WRITER, str(database), str(number), str(rounds)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -58,15 +59,15 @@ def test_eight_processes_on_the_same_buckets(database):
         _, errors = writer.communicate(timeout=240)
         assert writer.returncode == 0, errors
     with Timeseries(str(database), type="count", intervals=MINUTE) as count:
-        found = {name: count.series(name, "minute", start=0, end=60 * ROUNDS - 1) for name in count.list()}
+        found = {name: count.series(name, "minute", start=0, end=60 * rounds - 1) for name in count.list()}
     each = sum(range(1, WRITERS + 1))
-    assert found == {f"n{name:02}": dict.fromkeys(range(0, 60 * ROUNDS, 60), each) for name in range(12)}
+    assert found == {f"n{name:02}": dict.fromkeys(range(0, 60 * rounds, 60), each) for name in range(12)}
     with Timeseries(str(database), type="histogram", value_type="text", intervals=MINUTE) as histogram:
         for name in histogram.list():
             assert histogram.get(name, "minute", timestamp=0) == {
-                0: {"v0": 3 * ROUNDS, "v1": 3 * ROUNDS, "v2": 2 * ROUNDS}
+                0: {"v0": 3 * rounds, "v1": 3 * rounds, "v2": 2 * rounds}
             }
-    assert database.execute("SELECT COUNT(*) FROM kairos_count") == [(12 * ROUNDS,)]
+    assert database.execute("SELECT COUNT(*) FROM kairos_count") == [(12 * rounds,)]
     assert database.execute("SELECT COUNT(*) FROM kairos_histogram") == [(12 * 3,)]
 
 
@@ -129,6 +130,16 @@ def test_transactions_that_cannot_be_put_in_a_row_are_begun_again(database):
     engine.dispose()
 
 
+@pytest.mark.parametrize(
+    ("product", "colour"),
+    [
+        ("postgresql", "blocking"),
+        ("mariadb", "async"),
+        pytest.param("postgresql", "async", marks=pytest.mark.full),
+        pytest.param("mariadb", "blocking", marks=pytest.mark.full),
+    ],
+    indirect=True,
+)
 def test_a_server_that_is_killed_in_the_middle_of_a_batch(server, product, make):
     """Each batch is there as a whole or not at all, and the next verb finds the server when it is back."""
     count = make(server.url, type="count")
@@ -222,12 +233,21 @@ def giving_it_up(connection, table):
     connection.invalidate()
 
 
+WAYS = [by_sqlalchemy, by_a_transaction, past_sqlalchemy, failing, closing_it, giving_it_up]
+
+
 @pytest.mark.parametrize(
-    "do",
-    [by_sqlalchemy, by_a_transaction, past_sqlalchemy, failing, closing_it, giving_it_up],
-    ids=lambda do: do.__name__,
+    ("given", "do"),
+    [
+        *(pytest.param("URL", do, id=f"URL-{do.__name__}") for do in WAYS),
+        pytest.param("engine", past_sqlalchemy, id="engine-past_sqlalchemy"),
+        *(
+            pytest.param("engine", do, id=f"engine-{do.__name__}", marks=pytest.mark.full)
+            for do in WAYS
+            if do is not past_sqlalchemy
+        ),
+    ],
 )
-@pytest.mark.parametrize("given", ["URL", "engine"])
 def test_what_a_custom_fetch_writes_is_not_carried_out(database, do, given):
     """However it is done, and no transaction is left to the next verb."""
     target = str(database) if given == "URL" else database.engine
@@ -308,10 +328,10 @@ def test_a_cancelled_verb_gives_its_connection_back(database_of, driver, caplog)
     assert not [record for record in caplog.records if record.name == "asyncio"]
 
 
-@pytest.mark.parametrize("verbs", [500, pytest.param(10_000, marks=pytest.mark.full)])
+@pytest.mark.parametrize("verbs", [200, pytest.param(10_000, marks=pytest.mark.full)])
 def test_no_connection_is_lost_over_many_verbs(database, verbs):
     """Some of which fail."""
-    with Timeseries(str(database), type="count", intervals=MINUTE, client_config={**ONE, "pool_timeout": 5}) as count:
+    with Timeseries(str(database), type="count", intervals=MINUTE, client_config={**ONE, "pool_timeout": 0.5}) as count:
         count.insert("a", 2**62, timestamp=0)
         refused = 0
         for turn in range(verbs):

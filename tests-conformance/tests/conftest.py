@@ -1,5 +1,6 @@
 """How the suite is itself tested: on backends that are broken on purpose."""
 
+import hypothesis  # noqa: F401 -- else each inner run of pytest would import it anew, which takes a second
 import pytest
 
 from kairos.registry import register
@@ -18,7 +19,7 @@ class TestBroken({part}):
 
 @pytest.fixture
 def catch(pytester):
-    """Run the standard test that must find a mistake, and no more than the part of the suite that has it.
+    """Run the standard test that must find a mistake until it does, and no more than the part of the suite that has it.
 
     A broken backend says which test it is (``caught_by``), and ``among`` which colour and kind, if not all blocking
     ones. The failure must show the sentence of the contract.
@@ -30,7 +31,7 @@ def catch(pytester):
         pytester.makepyfile(test_it=SUITE.format(module=part.__module__, part=part.__name__, name=broken.__name__))
         with register(broken, schemes=["broken"]):
             result = pytester.runpytest_inprocess(
-                *("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", f"{test} and {among}")
+                *("-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", f"{test} and {among}")
             )
         assert result.parseoutcomes().get("failed", 0) > 0, result.stdout.str()
         result.stdout.fnmatch_lines([f"*{test}*", "*The contract of kairos*", "*semantics*", "Look at:*"])

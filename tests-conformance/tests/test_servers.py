@@ -79,7 +79,9 @@ def wheel_of_postgresql() -> Path:
     ("make", "driver"),
     [
         (servers.postgresql, "postgresql+psycopg"),
-        (lambda: servers.postgresql(binaries=wheel_of_postgresql()), "postgresql+psycopg"),
+        pytest.param(
+            lambda: servers.postgresql(binaries=wheel_of_postgresql()), "postgresql+psycopg", marks=pytest.mark.full
+        ),
         (servers.mariadb, "mariadb+pymysql"),
     ],
     ids=["postgresql", "postgresql18", "mariadb"],
@@ -350,7 +352,9 @@ def test_a_server_is_started_by_a_command() -> None:
     assert not answers(url)
 
 
-@pytest.mark.parametrize("name", ["Lasting", "nonsense", "json", ""])
+@pytest.mark.parametrize(
+    "name", ["Lasting", *(pytest.param(one, marks=pytest.mark.full) for one in ("nonsense", "json")), ""]
+)
 def test_a_command_without_a_server(name: str) -> None:
     command = [sys.executable, "-m", "kairos_conformance.servers", *filter(None, [name])]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -227,7 +227,9 @@ def test_a_quick_run_has_every_kind_and_one_of_them_in_both_colours(pytester):
     }
 
 
-@pytest.mark.parametrize("url", ["memory://cli", "memory://", "sqlite:///{folder}/x.db"])
+@pytest.mark.parametrize(
+    "url", [pytest.param("memory://cli", marks=pytest.mark.full), "memory://", "sqlite:///{folder}/x.db"]
+)
 def test_the_suite_runs_without_any_file(pytester, url):
     result = pytester.runpytest_subprocess(
         *("--pyargs", "kairos_conformance.suite", "--kairos-url", url.format(folder=pytester.path)),

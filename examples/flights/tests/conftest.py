@@ -1,4 +1,5 @@
-"""One run of the demonstration and one independent count of the CSV, for all tests."""
+"""One run of the demonstration and one independent count of the CSV, for all tests: of every tenth flight of the year,
+and in `make test-all` of every flight too."""
 
 from __future__ import annotations
 
@@ -14,15 +15,74 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
-from examples.flights.data import find_archive
+from examples.flights.data import PACKAGE, find_archive
 from examples.flights.load import Store, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[3]
+
+
+@frozen(kw_only=True)
+class Facts:
+    """What is known of the flights that are loaded, and the archive that holds them."""
+
+    rows: int
+    per_month: dict[int, int]
+    cancelled: int
+    unknown_aircraft: int
+    aircraft: int
+    archive: Path = Path()
+    packages: tuple[Path, ...] = ()
+    """Folders to import from, before the others."""
+
+
+FACTS = {
+    "a tenth": Facts(
+        rows=33_678,
+        per_month={1: 2_701, 2: 2_495, 7: 2_943, 12: 2_813},
+        cancelled=826,
+        unknown_aircraft=268,
+        aircraft=3_513,
+    ),
+    "all": Facts(
+        rows=336_776,
+        per_month={1: 27_004, 2: 24_951, 7: 29_425, 12: 28_135},
+        cancelled=8_255,
+        unknown_aircraft=2_512,
+        aircraft=4_043,
+    ),
+}
+
+
+@pytest.fixture(scope="session", params=["a tenth", pytest.param("all", marks=pytest.mark.full)])
+def facts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Facts:
+    """As the demonstration finds its flights in an installed package, a tenth of them is a package too."""
+    found, whole = FACTS[request.param], find_archive()
+    if request.param == "all":
+        return evolve(found, archive=whole)
+    folder = tmp_path_factory.mktemp("packages")
+    installed = folder / f"{PACKAGE}-0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {PACKAGE}\nVersion: 0\n")
+    (installed / "RECORD").write_text("flights.csv.zip,,\n")
+    with zipfile.ZipFile(whole) as archive:
+        columns, *rows = archive.read("flights.csv").splitlines(keepends=True)
+    with zipfile.ZipFile(folder / "flights.csv.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("flights.csv", b"".join([columns, *rows[::10]]))
+    return evolve(found, archive=folder / "flights.csv.zip", packages=(folder,))
+
+
+@pytest.fixture(scope="session")
+def per_day() -> Counter[datetime]:
+    """All flights of each day of the year."""
+    with zipfile.ZipFile(find_archive()) as archive, archive.open("flights.csv") as binary:
+        next(binary)
+        days = Counter(tuple(line.split(b",", 3)[:3]) for line in binary)
+    return Counter({datetime(int(y), int(m), int(d), tzinfo=UTC): flights for (y, m, d), flights in days.items()})
 
 
 @define
@@ -45,9 +105,9 @@ class Truth:
 
 
 @pytest.fixture(scope="session")
-def truth() -> Truth:
+def truth(facts: Facts) -> Truth:
     found = Truth()
-    with zipfile.ZipFile(find_archive()) as archive, archive.open("flights.csv") as binary:
+    with zipfile.ZipFile(facts.archive) as archive, archive.open("flights.csv") as binary:
         rows = csv.reader(io.TextIOWrapper(binary, "utf-8", newline=""))
         columns = next(rows)
         for values in rows:
@@ -107,11 +167,11 @@ runpy.run_module("examples.flights.demo", run_name="__main__")
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(facts: Facts, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("flights")
     foreign = ("FORCE_COLOR", "COLUMNS", "COVERAGE_")  # measured, it would take three times as long
     environment = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
-    environment["PYTHONPATH"] = str(ROOT)
+    environment["PYTHONPATH"] = os.pathsep.join(map(str, (*facts.packages, ROOT)))
     with (folder / "output").open("w") as output, (folder / "errors").open("w") as errors:
         process = subprocess.Popen(
             [sys.executable, "-W", "error", "-c", DEMO],
