@@ -149,6 +149,23 @@ def cluster(url):
         one.shutdown()
 
 
+def test_what_is_prepared_on_a_session_serves_all_timeseries(session, both, monkeypatch):
+    asked = []
+    prepare = session.prepare
+    monkeypatch.setattr(session, "prepare", lambda text: asked.append(text) or prepare(text))
+    table = f"prepared_{both.prefix}"
+    for consistency in ("LOCAL_ONE", "LOCAL_ONE", "ONE"):
+        ts = both.open(session, "set", table_name=table, consistency=consistency)
+        both.run(ts.insert("a", 1, timestamp=T0))
+        assert both.run(ts.get("a", "minute", timestamp=T0)) == {T0: {1}}
+        asked.append("end")
+    first = asked.index("end")
+    second = asked.index("end", first + 1)
+    assert first > 3
+    assert asked[first + 1 : second] == []  # the same again
+    assert len(asked) > second + 2  # another level is another statement
+
+
 def test_a_session_serves_both_colours_and_stays_open(session, prefix):
     with kairos.Timeseries(session, intervals=MINUTE, prefix=prefix) as ts:
         ts.insert("a", [1, 2], timestamp=T0)

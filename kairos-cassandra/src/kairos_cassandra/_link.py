@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from attrs import define, field, frozen
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, Session
@@ -33,6 +34,9 @@ _BATCH_BYTES = 4_500
 # After how many statements an event loop gets a turn.
 _TURN = 200
 _LEGACY = 1
+
+# What is prepared on a session, by its consistency level: for all Timeseries on it, since it takes a round trip each.
+_PREPARED: WeakKeyDictionary[Session, dict[tuple[Cql, int], PreparedStatement]] = WeakKeyDictionary()
 
 
 @frozen
@@ -68,7 +72,7 @@ class Link:
     make: Callable[[], Cluster] | None = field(default=None, repr=False)
     _session: Session | None = field(default=None, alias="session")
     _execute: Any = None
-    _prepared: dict[Cql, PreparedStatement] = field(factory=dict, repr=False)
+    _prepared: dict[tuple[Cql, int], PreparedStatement] = field(factory=dict, repr=False)
     _lock: threading.Lock = field(factory=threading.Lock, repr=False)
     _inherited: list[object] = field(factory=list, repr=False)
 
@@ -91,13 +95,14 @@ class Link:
                 except BaseException:
                     cluster.shutdown()
                     raise
+            self._prepared = _PREPARED.setdefault(self._session, {})
             self._execute = _executor(self._session)
 
     def close(self) -> Flow[None]:
         """Close what was opened here."""
         with self._lock:
             session, self._session, self._execute = self._session, None, None
-            self._prepared.clear()
+            self._prepared = {}
         if session is not None and self.make is not None:
             yield from self.blocking(session.cluster.shutdown)
 
@@ -141,15 +146,16 @@ class Link:
 
     def prepared(self, cql: Cql) -> Flow[PreparedStatement]:
         """A statement as the server knows it."""
-        found = self._prepared.get(cql)
+        level = self.write_level if cql.writes else self.read_level
+        found = self._prepared.get((cql, level))
         if found is None:
             session = yield from self.open()
             found = yield from self.blocking(session.prepare, cql.text)
-            found.consistency_level = self.write_level if cql.writes else self.read_level
+            found.consistency_level = level
             found.is_idempotent = not cql.counts
             if cql.counts:
                 found.retry_policy = FallthroughRetryPolicy()
-            self._prepared[cql] = found
+            self._prepared[cql, level] = found
         return found
 
     def rows(self, cql: Cql, arguments: Iterable[Sequence[Any]], *, sent: bool = False) -> Flow[list[list[Any]]]:
