@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from kairos_sql import _backend
 
-BUCKETS = 30_000
+BUCKETS = 50_000
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_iterate_needs_memory_for_a_window_only(filled):
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    # 10,000 cells of a window and the rows that they are made of; all 30,000 would be three times as much.
+    # 10,000 cells of a window and the rows that they are made of; all 50,000 would be five times as much.
     assert peak < 10 * 2**20
 
 

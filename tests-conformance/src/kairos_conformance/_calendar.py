@@ -255,14 +255,13 @@ class CalendarTests(SuiteBase):
 
     @pytest.mark.parametrize("step", list(CALENDAR))
     def test_the_days_around_each_new_year_round_trip(self, store: Store, step: str) -> None:
-        """From 1970 to 2100 a day comes back in the bucket that holds it, and a range steps from boundary to actual
-        boundary: no week 00 and no week 53 is lost (semantics 1.4).
+        """From 1970 to 2100 every day comes back in the bucket that holds it, and a range steps from boundary to
+        actual boundary: no week 00 and no week 53 is lost (semantics 1.4).
 
         Look at: ranges that add seven days, or bucket ids that are not stored as they are.
         """
         ts = store.open("count", {step: {"step": step}})
-        # Every third year: among them are all 14 kinds, of weekdays and of leap years.
-        days = [date(year, 1, 1) + timedelta(days=offset) for year in range(1970, 2101, 3) for offset in range(-5, 8)]
+        days = [date(year, 1, 1) + timedelta(days=offset) for year in range(1970, 2101) for offset in range(-5, 8)]
         ts.bulk_insert([("a", 1, midnight(day)) for day in days])
         expected: dict[int, int] = {}
         for day in days:
