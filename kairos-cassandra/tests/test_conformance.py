@@ -61,6 +61,7 @@ class CassandraHarness(ServerHarness):
             fetch=FETCH,
             # Each name costs a few statements, in the driver's Python. More than a page of rows is in test_storage.
             many=500,
+            cleaning=bool(os.environ.get("KAIROS_TEST_CASSANDRA_URL")),
             unreachable="cassandra://ann:hunter2@127.0.0.1:1/kairos",
             options=options,
             variant=variant,

@@ -5,7 +5,6 @@ import gc
 import os
 import warnings
 from inspect import isawaitable
-from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -28,11 +27,8 @@ MINUTE = {"minute": {"step": 60}}
 ABANDONED = "unclosed <socket"
 
 
-def pytest_collection_modifyitems(items):
-    here = Path(__file__).parent
-    for item in items:
-        if item.path.is_relative_to(here):
-            item.add_marker(pytest.mark.filterwarnings(f"ignore:{ABANDONED}:ResourceWarning"))
+def pytest_itemcollected(item):
+    item.add_marker(pytest.mark.filterwarnings(f"ignore:{ABANDONED}:ResourceWarning"))
 
 
 @pytest.fixture(scope="module", autouse=True)

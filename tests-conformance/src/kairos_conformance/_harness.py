@@ -39,6 +39,9 @@ class Harness:
     tests that need two are skipped."""
     disposable: bool = False
     """Whether all that the store holds belongs to the tests. Only then is everything under the empty prefix deleted."""
+    cleaning: bool = True
+    """Whether what a test wrote is deleted at its end. False for a store that is slow to delete and goes away with the
+    tests; a custom fetch of the harness has to know its prefix then."""
     fetch: Mapping[str, Callable[..., Any]] = MappingProxyType({})
     """For each kind a custom fetch, in the form that the backend documents, that gives what the built-in read gives."""
     patience: float = 90

@@ -21,7 +21,7 @@ class StatefulTests(SuiteBase):
 
         Look at: the shortest sequence of verbs that hypothesis found, which it prints as a program.
         """
-        self._compare(store, kind, examples=12, steps=18, derandomize=True)
+        self._compare(store, kind, examples=8, steps=18, derandomize=True)
 
     @every_kind
     @pytest.mark.stateful

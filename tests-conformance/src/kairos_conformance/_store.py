@@ -173,7 +173,8 @@ class Client:
 class Store:
     """The store under test, in one colour, with a clock and a namespace of one test's own.
 
-    ``open`` gives Timeseries on it. When the test ends, what it wrote is deleted, and nothing else.
+    ``open`` gives Timeseries on it. When the test ends, what it wrote is deleted, and nothing else, unless the
+    harness does without.
     """
 
     def __init__(self, harness: Harness, colour: Colour) -> None:
@@ -197,7 +198,7 @@ class Store:
             for (_, prefix, *_), clients in self._opened.items():
                 for number, client in enumerate(client for client in clients if not client.closed):
                     self._stack.callback(client.close)
-                    if number == 0 and (prefix or self.harness.disposable):
+                    if number == 0 and (self.harness.cleaning if prefix else self.harness.disposable):
                         self._stack.callback(client.delete_all)
 
     def run(self, result: Any) -> Any:
