@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from collections.abc import Generator
-from zlib import crc32
 
 import pytest
 
@@ -23,6 +22,8 @@ _CONTRACT = "The contract of kairos"
 # its kinds and its colours in different places, so that all it has is run, and nearly half of the tests are left out.
 # A test with further parameters takes each of them in one colour, and with every other kind.
 _QUICK = {"count": "blocking", "gauge": "async", "series": "blocking", "set": "async"}
+# How many further parameters a test of this class has had, by its name, kind and colour.
+_SEEN = pytest.StashKey[Counter[tuple[object, ...]]]()
 
 _MARKERS = (
     "full: more of the same, for a thorough run: most kinds and parameters in their other colour, and what takes long",
@@ -51,16 +52,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what a quick run leaves out of the kinds and colours of a standard test."""
-    if _is_standard(item) and (parameters := getattr(item, "callspec", None)) is not None:
-        kind, colour = parameters.params.get("kind"), parameters.params.get("colour")
-        if colour is None:
-            return
-        further = "-".join(part for part in parameters.id.split("-") if part not in {kind, str(colour)})
-        # The kinds take turns, where each has one colour; else the colours do.
-        turn = list(_QUICK).index(kind) // 2 if kind in _QUICK else int(str(colour) == "async")
-        if _QUICK.get(str(kind), colour) != colour or (further and (crc32(further.encode()) + turn) % 2):
-            item.add_marker("full")
+    """Mark what a quick run leaves out of the kinds, colours and further parameters of a standard test."""
+    if not _is_standard(item) or (parameters := getattr(item, "callspec", None)) is None:
+        return
+    kind, colour = parameters.params.get("kind"), parameters.params.get("colour")
+    if colour is None:
+        return
+    seen = item.listchain()[-2].stash.setdefault(_SEEN, Counter())
+    way = (getattr(item, "originalname", item.name), kind, colour)
+    number = seen[way]
+    seen[way] += 1
+    # The kinds take turns, where each has one colour; else the colours do.
+    turn = list(_QUICK).index(kind) // 2 if kind in _QUICK else int(str(colour) == "async")
+    if _QUICK.get(str(kind), colour) != colour or (
+        parameters.params.keys() - {"kind", "colour"} and (number + turn) % 2
+    ):
+        item.add_marker("full")
 
 
 def _is_standard(item: pytest.Item) -> bool:
