@@ -60,7 +60,7 @@ class CassandraHarness(ServerHarness):
             to_url=with_keyspace,
             fetch=FETCH,
             # Each name costs a few statements, in the driver's Python. More than a page of rows is in test_storage.
-            many=500,
+            many=300,
             cleaning=bool(os.environ.get("KAIROS_TEST_CASSANDRA_URL")),
             unreachable="cassandra://ann:hunter2@127.0.0.1:1/kairos",
             options=options,

@@ -39,6 +39,7 @@ class MongoHarness(ServerHarness):
             fetch=dict.fromkeys(("count", "gauge", "histogram", "series", "set"), fetch),
             # SecantusDB takes a time with the square of them for $in, $addToSet and $inc, and 0.7 ms for an upsert.
             many=5000 if "KAIROS_TEST_MONGODB_URL" in os.environ else 300,
+            cleaning="KAIROS_TEST_MONGODB_URL" in os.environ,
             unreachable="mongodb://ann:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=200",
         )
 

@@ -31,8 +31,9 @@ class RedisHarness(ServerHarness):
             environment,
             to_url=lambda url: f"{url}{'&' if '?' in url else '?'}{query}" if query else url,
             fetch=FETCH,
-            # A server of our own holds nothing else.
+            # A server of our own holds nothing else, and goes away.
             disposable=not os.environ.get(environment),
+            cleaning=bool(os.environ.get(environment)),
             unreachable="redis://user:hunter2@127.0.0.1:1/0",
             **keywords,
         )
