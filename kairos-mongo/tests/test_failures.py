@@ -142,10 +142,6 @@ def test_a_server_that_is_away(both):
         assert not caught.value.outcome_unknown
 
 
-# For the other colour test_a_connection_that_breaks says the same in less time.
-@pytest.mark.parametrize(
-    "both", [False, pytest.param(True, marks=pytest.mark.full)], ids=["blocking", "async"], indirect=True
-)
 def test_a_server_that_is_killed_in_the_middle_of_a_batch(both):
     """A clear error with an unknown outcome; when the server is back, every bucket was added to once or not at all, and
     the same client goes on."""

@@ -210,21 +210,7 @@ def test_a_table_that_is_there_is_used_without_the_right_to_make_one(make, url):
 TYPES = ("float", "int", "str", "text", "blob", "bool", "decimal", "date", "datetime", "time")
 
 
-# Each kind in one of the colours; which tables fit is found out without either.
-@pytest.mark.parametrize(
-    ("kind", "colour"),
-    [
-        ("series", "blocking"),
-        ("histogram", "async"),
-        ("gauge", "async"),
-        ("set", "blocking"),
-        pytest.param("series", "async", marks=pytest.mark.full),
-        pytest.param("histogram", "blocking", marks=pytest.mark.full),
-        pytest.param("gauge", "blocking", marks=pytest.mark.full),
-        pytest.param("set", "async", marks=pytest.mark.full),
-    ],
-    indirect=["colour"],
-)
+@pytest.mark.parametrize("kind", ["series", "histogram", "gauge", "set"])
 def test_a_table_of_another_type_or_value_type(make, url, path, kind):
     values = {"blob": b"x", "date": sa.Date().python_type(2013, 1, 1), "str": "x", "text": "x"}
     for stored in ("float", "text", "decimal"):

@@ -130,16 +130,6 @@ def test_transactions_that_cannot_be_put_in_a_row_are_begun_again(database):
     engine.dispose()
 
 
-@pytest.mark.parametrize(
-    ("product", "colour"),
-    [
-        ("postgresql", "blocking"),
-        ("mariadb", "async"),
-        pytest.param("postgresql", "async", marks=pytest.mark.full),
-        pytest.param("mariadb", "blocking", marks=pytest.mark.full),
-    ],
-    indirect=True,
-)
 def test_a_server_that_is_killed_in_the_middle_of_a_batch(server, product, make):
     """Each batch is there as a whole or not at all, and the next verb finds the server when it is back."""
     count = make(server.url, type="count")

@@ -216,7 +216,7 @@ def eventually(condition: Callable[[], bool]) -> bool:
     return done
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.full)])
 def test_workers_share_a_server_until_the_last_one_ends(how: signal.Signals) -> None:
     run = uuid4().hex
     with worker(run) as first, worker(run) as second, worker(uuid4().hex) as foreign:

@@ -233,7 +233,8 @@ def test_a_quick_run_has_every_kind_and_parameter_and_histograms_in_both_colours
 
 
 @pytest.mark.parametrize(
-    "url", [pytest.param("memory://cli", marks=pytest.mark.full), "memory://", "sqlite:///{folder}/x.db"]
+    "url",
+    ["memory://", *(pytest.param(url, marks=pytest.mark.full) for url in ("memory://cli", "sqlite:///{folder}/x.db"))],
 )
 def test_the_suite_runs_without_any_file(pytester, url):
     result = pytester.runpytest_subprocess(
