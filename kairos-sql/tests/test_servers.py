@@ -275,14 +275,15 @@ def test_a_connection_that_was_lost_in_the_pool_is_replaced(make, database):
     count.insert("a", 1, timestamp=0)
     for verb in (lambda: count.insert("a", 1, timestamp=0), count.list, lambda: count.delete("b")):
         if database.product == "postgresql":
-            database.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+            own = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            kill = "SELECT pg_terminate_backend({})"
         else:
             own = "SELECT id FROM information_schema.processlist WHERE db = database() AND id <> connection_id()"
-            for (number,) in database.execute(own):
-                database.execute(f"KILL {number}")
+            kill = "KILL {}"
+        for (number,) in database.execute(own):
+            database.execute(kill.format(number))
+        while database.execute(own):  # the server ends a connection when it comes to it
+            time.sleep(0.01)
         verb()
     assert count.get("a", "minute", timestamp=0) == {0: 2}
 
