@@ -1,4 +1,4 @@
-"""The conformance suite on Cassandra: by a session of the user's, which serves both colours, and by URL."""
+"""The conformance suite on Cassandra: by a session of the user's, which serves both colours. The wheels run it by URL."""
 
 import atexit
 import os
@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from functools import cached_property, partial
 from urllib.parse import urlsplit
 
-import pytest
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
 from cassandra.policies import RoundRobinPolicy
 
@@ -51,9 +50,9 @@ FETCH = {
 
 
 class CassandraHarness(ServerHarness):
-    """By URL."""
+    """By a session, which is quick to have: connecting costs a tenth of a second. Other processes come by URL."""
 
-    def __init__(self, *, variant=False, **options):
+    def __init__(self):
         super().__init__(
             SERVER,
             "KAIROS_TEST_CASSANDRA_URL",
@@ -63,8 +62,6 @@ class CassandraHarness(ServerHarness):
             many=300,
             cleaning=bool(os.environ.get("KAIROS_TEST_CASSANDRA_URL")),
             unreachable="cassandra://ann:hunter2@127.0.0.1:1/kairos",
-            options=options,
-            variant=variant,
         )
 
     @cached_property
@@ -90,6 +87,10 @@ class CassandraHarness(ServerHarness):
         return session
 
     @contextmanager
+    def target(self, colour, run):
+        yield self.session
+
+    @contextmanager
     def plant(self):
         """A table that is not ours."""
         self.session.execute("CREATE TABLE IF NOT EXISTS kairos_foreign (name text PRIMARY KEY)")
@@ -111,22 +112,7 @@ class CassandraHarness(ServerHarness):
         return len(cells)
 
 
-class SessionHarness(CassandraHarness):
-    """By a session, which is quick to have: connecting costs a tenth of a second."""
-
-    @contextmanager
-    def target(self, colour, run):
-        yield self.session
-
-
 class TestSession(BackendSuite):
     """By a session."""
 
-    harness = SessionHarness()
-
-
-@pytest.mark.full
-class TestURL(BackendSuite):
-    """By URL."""
-
-    harness = CassandraHarness(variant=True, client_config=QUIETLY)
+    harness = CassandraHarness()

@@ -97,7 +97,7 @@ class TestProtocol3(BackendSuite):
 
 @pytest.mark.full
 class TestCluster(BackendSuite):
-    harness = RedisHarness(CLUSTER, "KAIROS_TEST_VALKEY_CLUSTER_URL")
+    harness = RedisHarness(CLUSTER, "KAIROS_TEST_VALKEY_CLUSTER_URL", variant=True)
 
 
 @pytest.mark.full

@@ -89,7 +89,7 @@ class HiddenHarness(Harness):
     """Engines of the user's: by a URL no such database is found."""
 
     def __init__(self, path):
-        super().__init__(disposable=True)
+        super().__init__(disposable=True, variant=True)
         self.path = path
 
     @contextmanager

@@ -48,12 +48,25 @@ class SuiteBase:
     def store(self, request: pytest.FixtureRequest, colour: Colour) -> Iterator[Store]:
         """The store under test, in one colour, in a namespace of the test's own."""
         harness = self.find_harness(request.config)
-        # Of the test, and not of its class: with that, somebody keeps a whole harness for a thorough run.
-        if harness.variant and any(mark.name == "full" for mark in request.node.own_markers):
+        if harness.variant and _is_for_one_way(request.node):
             pytest.skip("a variant: another harness of this store runs it")
         harness.check()
         with Store(harness, colour) as store:
             yield store
+
+
+def _is_for_one_way(item: Any) -> bool:
+    """Whether a test would tell the same again on one more way to a store."""
+    # Of the test, and not of its class: with that, somebody keeps a whole harness for a thorough run.
+    if any(mark.name == "full" for mark in item.own_markers):
+        return True
+    # The other kinds have one colour each, and there are two of either.
+    parameters = getattr(item, "callspec", None)
+    return (
+        parameters is not None
+        and parameters.params.get("kind") == "histogram"
+        and parameters.params.get("colour") is Colour.BLOCKING
+    )
 
 
 def _is_ours(base: type) -> bool:

@@ -50,8 +50,8 @@ class Harness:
     """How many values, names or buckets the tests of what is large take at most. Less for a server that is slow with
     many of them; the limits of its driver should still be passed, here or in tests of the backend's own."""
     variant: bool = False
-    """Whether this is one more way to reach a store that another harness reaches too: then what is marked ``full``, and
-    would tell the same again, is skipped."""
+    """Whether this is one more way to reach a store that another harness reaches too: then what would tell the same
+    again is skipped, which is what is marked ``full``, and histograms in their second colour."""
     unreachable: str | None = None
     """A URL with the password ``hunter2``, where nobody answers."""
     declared: Capabilities | None = None

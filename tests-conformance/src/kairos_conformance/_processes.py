@@ -310,8 +310,8 @@ class ProcessTests(SuiteBase):
     @only_blocking
     @pytest.mark.full
     def test_a_run_under_gevent(self, store: Store) -> None:
-        """The blocking half of this suite's quick run passes in a process in which gevent has patched everything
-        (semantics 7), as far as the driver supports it.
+        """The blocking tests of this suite's quick run with histograms or without a kind pass in a process in which
+        gevent has patched everything (semantics 7), as far as the driver supports it.
 
         Look at: threads and locks of the backend's own, made before or around what gevent patches.
         """
@@ -320,4 +320,4 @@ class ProcessTests(SuiteBase):
         if store.harness.url is None:
             pytest.skip("this harness has no URL at which other processes find the store")
         many = f"--kairos-many={store.harness.many}"
-        finish(start("gevent_run", store.harness.url, many), patience=20 * 60)  # half of a quick run, perhaps slow
+        finish(start("gevent_run", store.harness.url, many), patience=20 * 60)  # a third of a quick run, perhaps slow
