@@ -1,4 +1,4 @@
-"""The conformance suite on Cassandra: by a session of the user's, which serves both colours. The wheels run it by URL."""
+"""The conformance suite on Cassandra, by a session of the user's, for both colours; the wheels run it by URL."""
 
 import atexit
 import os
