@@ -20,7 +20,7 @@ import pytest
 import sqlalchemy as sa
 
 from kairos_conformance import servers
-from kairos_conformance.servers import Lasting, Missing, RedisServer, ServerHarness, _java, refuse
+from kairos_conformance.servers import Lasting, Missing, RedisServer, ServerHarness, _java, _process, refuse
 
 DEAD = "XZ"  # a zombie that its parent has not yet asked for has ended too
 
@@ -54,6 +54,23 @@ def test_a_server_is_there_and_then_gone() -> None:
     with pytest.raises(OSError, match="refused"):
         server.command("PING")
     assert not folder.exists()
+
+
+def test_a_free_port_stays_free_until_the_server_binds_it() -> None:
+    ports = [servers.free_port() for _ in range(200)]
+    assert len(set(ports)) == 200
+    with socket.create_server(("127.0.0.1", 0)) as peer, socket.create_connection(peer.getsockname()) as outgoing:
+        assert max(ports) < min(outgoing.getsockname()[1], peer.getsockname()[1])
+
+
+def test_a_free_port_is_one_that_nobody_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", servers.free_port())) as held:
+        port, other = held.getsockname()[1], servers.free_port()
+        monkeypatch.setattr(_process, "_to_try", iter([port, other]))
+        assert servers.free_port() == other
+        monkeypatch.setattr(_process, "_to_try", iter([port]))
+        with pytest.raises(RuntimeError, match="in use"):
+            servers.free_port()
 
 
 def test_a_server_that_does_not_start_says_why() -> None:

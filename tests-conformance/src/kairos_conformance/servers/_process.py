@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import random
 import shutil
 import signal
 import socket
@@ -11,6 +12,8 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import cycle, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,12 +27,22 @@ class Missing(Exception):
     """A server is not installed. The message is one line that says how to get it."""
 
 
+# Below the ports that Linux (from 32,768) and macOS (from 49,152) give to outgoing connections: a connection that some
+# test opened would take the port between now and when the server binds it, or while a killed server is down.
+_PORTS = range(10_000, 32_768)
+_to_try = cycle(random.SystemRandom().sample(_PORTS, len(_PORTS)))
+
+
 def free_port() -> int:
-    """A port of the loopback interface on which nobody listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of the loopback interface on which nobody listens now, and which no outgoing connection gets.
+
+    A process is given none twice, as long as there are others.
+    """
+    for port in islice(_to_try, len(_PORTS)):
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError(f"all ports from {_PORTS.start} to {_PORTS.stop - 1} are in use")
 
 
 class Closing:
