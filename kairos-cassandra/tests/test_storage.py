@@ -80,18 +80,17 @@ def test_all_pages_of_an_answer_are_read(url, both):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("kind", ["count", "gauge"])
-def test_300000_buckets_of_one_name(url, blocking, session, prefix, kind):
-    ts = blocking.open(url, kind, {"second": {"step": 1}})
+def test_300000_buckets_of_one_name(url, blocking, session, prefix):
+    ts = blocking.open(url, "gauge", {"second": {"step": 1}})
     seconds = partitioning(ts, "second").seconds
     first = T0 - T0 % seconds
     for start in range(first, first + 300_000, 50_000):
         ts.bulk_insert([("a", 1, time) for time in range(start, start + 50_000)])
-    found = entries(session, prefix, "a", kind)
+    found = entries(session, prefix, "a", "gauge")
     assert [row.start - first for row in found] == [seconds * number for number in range(-(-300_000 // seconds))]
     sizes = [
         session.execute(
-            f"SELECT COUNT(*) FROM kairos_{kind} WHERE prefix = %s AND name = 'a' AND interval = 'second'"
+            "SELECT COUNT(*) FROM kairos_gauge WHERE prefix = %s AND name = 'a' AND interval = 'second'"
             " AND generation = 0 AND start = %s",
             (prefix, row.start),
         ).one()[0]
