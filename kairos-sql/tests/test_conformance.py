@@ -232,9 +232,9 @@ class _Engines:
     def target(self, colour, run):
         url = sa.make_url(self.url).set(drivername=self.drivers[colour is Colour.ASYNC])
         if colour is Colour.ASYNC:
-            engine = create_async_engine(url, poolclass=NullPool)
+            engine = create_async_engine(url)
         else:
-            engine = sa.create_engine(url, poolclass=NullPool, connect_args=self.arguments)
+            engine = sa.create_engine(url, connect_args=self.arguments)
         yield engine
         run(engine.dispose())
 

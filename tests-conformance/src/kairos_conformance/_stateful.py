@@ -31,7 +31,7 @@ class StatefulTests(SuiteBase):
 
         Look at: the shortest sequence of verbs that hypothesis found, which it prints as a program.
         """
-        self._compare(store, kind, examples=12, steps=30, derandomize=False)
+        self._compare(store, kind, examples=10, steps=30, derandomize=False)
 
     def _compare(self, store: Store, kind: str, *, examples: int, steps: int, derandomize: bool) -> None:
         pytest.importorskip("hypothesis", reason="pip install 'kairos-conformance[stateful]'")

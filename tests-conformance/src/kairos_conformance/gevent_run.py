@@ -34,7 +34,7 @@ def main(url: str, *arguments: str) -> int:
         pytest.main(
             [
                 *("--pyargs", "kairos_conformance.suite", "--kairos-url", url, "-c", os.devnull),
-                *("-p", "no:cacheprovider", "-q", "-m", "not full", "-k", _CHOSEN),
+                *("-p", "no:cacheprovider", "-q", "-m", "not full and not stateful", "-k", _CHOSEN),
                 *("-o", "filterwarnings=" + "\n".join(_WARNINGS)),
                 *arguments,
             ]
