@@ -250,6 +250,16 @@ def test_a_client_of_the_other_colour_or_of_another_class(path):
     engine.dispose()
 
 
+@pytest.mark.parametrize("factory", [Timeseries, AsyncTimeseries])
+def test_what_is_no_engine_is_refused_where_asyncio_is_not_installed(factory, monkeypatch):
+    """SQLAlchemy 2.1 has greenlet by its extra `asyncio` alone; without it the module cannot be imported."""
+    monkeypatch.setitem(sys.modules, "sqlalchemy.ext.asyncio", None)
+    engine = sa.create_engine("sqlite://")
+    with engine.connect() as connection, pytest.raises(ConfigurationError, match="expected a URL, an Engine"):
+        factory(connection, intervals=MINUTE)
+    engine.dispose()
+
+
 @pytest.mark.parametrize("how", ["create_engine", "execution_options"])
 def test_an_engine_that_commits_each_statement(path, how):
     engine = sa.create_engine(

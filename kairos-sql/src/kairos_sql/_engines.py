@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -73,11 +74,9 @@ def check_engine(target: object, *, asynchronous: bool) -> None:
     """Refuse what is no engine, an engine of the other colour, and one that cannot write a batch as a whole."""
     name = f"{type(target).__module__}.{type(target).__qualname__}"
     blocking = isinstance(target, sa.Engine)
-    if not blocking:
-        from sqlalchemy.ext.asyncio import AsyncEngine  # noqa: PLC0415 - who has such an object has it loaded
-
-        if not isinstance(target, AsyncEngine):
-            raise ConfigurationError(f"client: expected a URL, an Engine or an AsyncEngine, not {name}")
+    loaded = sys.modules.get("sqlalchemy.ext.asyncio")  # who has an AsyncEngine has it loaded
+    if not (blocking or (loaded and isinstance(target, loaded.AsyncEngine))):
+        raise ConfigurationError(f"client: expected a URL, an Engine or an AsyncEngine, not {name}")
     if blocking is asynchronous:
         expected, colour = ("AsyncEngine", "AsyncTimeseries") if asynchronous else ("Engine", "Timeseries")
         raise ConfigurationError(f"client: {colour} needs an {expected}, not {name}")
