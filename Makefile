@@ -69,6 +69,7 @@ test-packages: packages $(READY) ## install the wheels alone, with the lowest an
 	$(PYTEST) -m packages tests/packages
 
 matrix: ## test-packages on each Python that is here
+	@tools/find-python python3.11 python3.12 python3.13 >/dev/null
 	@for version in 3.11 3.12 3.13; do \
 		python=$$(tools/find-python python$$version 2>/dev/null) || { echo "no Python $$version here"; continue; }; \
 		$(MAKE) test-packages PYTHON=$$python VENV=.venv-$$version || exit; \
@@ -109,7 +110,9 @@ licences: $(DOCS_READY) $(TOOLS_READY) ## write the tables of docs/licences.md a
 	$(RUN) tools/licences.py $(TOOLS)/bin/pip-licenses $(RUN) $(TOOLS)/bin/python
 
 audit: $(TOOLS_READY) ## ask for known weaknesses of what the locks name
-	$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes $(addprefix -r ,$(wildcard 3rdparty/python/*.lock))
+	@for lock in 3rdparty/python/*.lock; do \
+		$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes -r $$lock || exit; \
+	done
 
 changelog: $(TOOLS_READY) ## turn the news fragments of DISTRIBUTION into the changelog of VERSION
 	$(TOOLS)/bin/towncrier build --yes --config towncrier.toml --dir $(DISTRIBUTION) --version $(VERSION)
@@ -118,7 +121,7 @@ api: $(READY) ## write tests/api/ anew, for a release: what changes after it has
 	$(RUN) tests/public_api.py
 
 clean: ## remove the environment and what the tools left
-	rm -rf .venv .venv-* .mypy_cache .ruff_cache .hypothesis .coverage dist build *.lmdb *.lmdb-lock
+	rm -rf .venv .venv-* .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* .pants.d .pids dist build *.lmdb *.lmdb-lock
 	find . \( -name __pycache__ -o -name .pytest_cache \) -prune -exec rm -rf {} +
 
 $(READY): 3rdparty/python/default.lock $(wildcard */pyproject.toml examples/*/pyproject.toml) tools/setup-venv

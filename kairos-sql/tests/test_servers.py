@@ -36,7 +36,6 @@ with (
 """
 
 
-@pytest.mark.ring
 def test_eight_processes_on_the_same_buckets(database):
     """They make the tables at the same moment, and write in opposite orders: none fails, and the sums are exact."""
     writers = [

@@ -38,6 +38,15 @@ SCRIPT = """
         print(visits.list())
         visits.delete_all()
 """
+NO_ENGINE = """
+    import kairos, sqlalchemy
+
+    with sqlalchemy.create_engine("sqlite://").connect() as connection:
+        try:
+            kairos.Timeseries(connection, intervals={"hour": {"step": "1h"}})
+        except kairos.ConfigurationError as error:
+            print(error)
+"""
 PRINTED = "{7200: 5, 10800: 0}\n['/about', '/home']\n"
 
 
@@ -74,6 +83,13 @@ STORES: dict[str, tuple[str, str, Callable[[Path], str]]] = {
     "redis": ("kairos-core kairos-redis[hiredis]", "kairos_redis", server(valkey, "KAIROS_TEST_REDIS_URL")),
     "sqlite": ("kairos-core kairos-sql[asyncio]", "kairos_sql", lambda folder: f"sqlite:///{folder}/wheels.db"),
 }
+# Without the extras that the suite needs, and the examples.
+PLAIN: dict[str, tuple[str, str, Callable[[Path], str]]] = {
+    "lmdb": ("kairos-core kairos-lmdb", "kairos_lmdb", lambda folder: f"lmdb://{folder}/wheels.lmdb"),
+    "redis": ("kairos-core kairos-redis", "kairos_redis", STORES["redis"][2]),
+    "sqlite": ("kairos-core kairos-sql", "kairos_sql", STORES["sqlite"][2]),
+    "stats": ("kairos-core kairos-stats", "kairos_stats", STORES["memory"][2]),
+}
 
 
 def run(*command: str | Path, cwd: Path) -> str:
@@ -90,20 +106,36 @@ def run(*command: str | Path, cwd: Path) -> str:
     return done.stdout
 
 
+def installed(wanted: str, package: str, url: str, resolution: str, folder: Path) -> tuple[Path, list[str | Path]]:
+    """Make an environment of the wheels, and run the ten lines in it. Gives its Python, and how to install more."""
+    house = DIST / "{}-{}.{}".format(resolution, *sys.version_info)
+    venv.create(folder / "venv", with_pip=True)
+    python = folder / "venv" / "bin" / "python"
+    install = [python, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", house, "-c", house / "pins.txt"]
+
+    run(*install, *wanted.split(), cwd=folder)
+    run(python, "-m", "pip", "check", cwd=folder)
+    run(python, "-W", "error", "-c", f"import kairos, {package}", cwd=folder)
+    assert run(python, "-c", textwrap.dedent(SCRIPT), url, cwd=folder) == PRINTED
+    return python, install
+
+
+@pytest.mark.parametrize("resolution", RESOLUTIONS)
+@pytest.mark.parametrize("store", PLAIN)
+def test_what_is_installed_without_extras_works(store: str, resolution: str, tmp_path: Path) -> None:
+    wanted, package, locate = PLAIN[store]
+    python, _ = installed(wanted, package, locate(tmp_path), resolution, tmp_path)
+    if store == "sqlite":  # SQLAlchemy 2.1 has no greenlet then
+        said = run(python, "-c", textwrap.dedent(NO_ENGINE), cwd=tmp_path)
+        assert said.startswith("client: expected a URL, an Engine or an AsyncEngine")
+
+
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
 @pytest.mark.parametrize("store", STORES)
 def test_the_wheels_work_and_pass_the_suite(store: str, resolution: str, tmp_path: Path) -> None:
     wanted, package, locate = STORES[store]
-    house = DIST / "{}-{}.{}".format(resolution, *sys.version_info)
     url = locate(tmp_path)
-    venv.create(tmp_path / "venv", with_pip=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", house, "-c", house / "pins.txt"]
-
-    run(*install, *wanted.split(), cwd=tmp_path)
-    run(python, "-m", "pip", "check", cwd=tmp_path)
-    run(python, "-W", "error", "-c", f"import kairos, {package}", cwd=tmp_path)
-    assert run(python, "-c", textwrap.dedent(SCRIPT), url, cwd=tmp_path) == PRINTED
+    python, install = installed(wanted, package, url, resolution, tmp_path)
 
     run(*install, "kairos-conformance[numpy,stateful]", cwd=tmp_path)
     suite = ["-m", "pytest", "-q", "--pyargs", "kairos_conformance.suite", "--kairos-url", url, *SUITE]
