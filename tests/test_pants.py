@@ -25,6 +25,7 @@ def test_the_versions_are_one_everywhere() -> None:
     launcher = dict(re.findall(r"\b(\w+)_version=(\S+)", (ROOT / "tools" / "pants-ci").read_text()))
     assert overlay["GLOBAL"]["pants_version"] == launcher["pants"]
     assert overlay["pex-cli"]["version"] == f"v{launcher['pex']}"
-    told = (ROOT / "CONTRIBUTING.md").read_text()
-    assert f"Pants {config['GLOBAL']['pants_version']}" in told
-    assert f"Pants {launcher['pants']}" in told
+    for page in ("CONTRIBUTING.md", "README.md"):
+        told = (ROOT / page).read_text()
+        assert f"Pants {launcher['pants']}" in told, page
+        assert config["GLOBAL"]["pants_version"] in told, page
