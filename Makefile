@@ -78,9 +78,9 @@ matrix: ## test-packages on each Python that is here
 bench: $(READY) ## each verb against hand-written code on the same driver
 	$(RUN) -m benchmarks.run $(ARGS)
 
-pants: ## the goals of Pants on all that needs no server nor minutes, with the release on the package index
+pants: ## the goals of Pants on all that needs no server, with the release on the package index
 	tools/pants-ci tailor --check lint check ::
-	tools/pants-ci --tag=-server,full,long test package ::
+	tools/pants-ci --tag=-server,full test package ::
 
 docs: $(DOCS_READY) ## build the documentation into build/docs, with links and reference checked
 	$(SPHINX) . build/docs
