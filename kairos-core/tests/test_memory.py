@@ -324,3 +324,9 @@ def test_counts_are_exact_under_concurrent_writers():
         thread.join()
     assert series.get("a", "minute", 0) == {0: 3000}
     assert series.get("a", "hour", 0) == {0: 3000}
+
+
+@pytest.mark.parametrize("url", ["memory://?create=0", "memory://shared?create=0"])
+def test_an_option_in_a_url_is_refused_by_name(url):
+    with pytest.raises(ConfigurationError, match="client: memory:// has no option 'create', nor any other"):
+        Timeseries(url, intervals={"minute": {"step": 60}})

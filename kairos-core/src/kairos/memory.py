@@ -72,7 +72,9 @@ class MemoryBackend(Backend):
             return cls(target, config)
         if not (isinstance(target, str) and "://" in target):
             raise ConfigurationError("client: expected a MemoryStore or a URL memory:// or memory://name")
-        name = target.partition("://")[2]
+        name, _, options = target.partition("://")[2].partition("?")
+        if options:
+            raise ConfigurationError(f"client: memory:// has no option {options.partition('=')[0]!r}, nor any other")
         return cls(cls._shared.setdefault(name, MemoryStore()) if name else MemoryStore(), config)
 
     @property
