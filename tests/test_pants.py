@@ -28,4 +28,4 @@ def test_the_versions_are_one_everywhere() -> None:
     for page in ("CONTRIBUTING.md", "README.md"):
         told = (ROOT / page).read_text()
         assert f"Pants {launcher['pants']}" in told, page
-        assert config["GLOBAL"]["pants_version"] in told, page
+        assert f"Pants {config['GLOBAL']['pants_version']}" in told, page
