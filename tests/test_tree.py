@@ -1,8 +1,6 @@
 """What holds for every file of the repository."""
 
-import os
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,16 +9,6 @@ ROOT = Path(__file__).parents[1]
 # Where a package or a release comes from is the user's choice, and nobody has our home folder.
 REGISTRY = re.compile(r"\b(?:pypi\.org|pythonhosted\.org|npmjs\.(?:org|com)|crates\.io|repo1?\.maven\.org)\b")
 HOME = re.compile(r"(?<![\w.}])/(?:root|home/[\w.-]+|Users/[\w.-]+)/[\w.]")
-
-
-@pytest.fixture(scope="module")
-def tracked() -> list[Path]:
-    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
-    if listing.returncode and "CI" not in os.environ:
-        pytest.skip(f"not a git checkout: {listing.stderr.strip()}")
-    files = [ROOT / name for name in listing.stdout.split("\0") if name]
-    assert files, listing.stderr
-    return [file for file in files if file.is_file()]
 
 
 def found(pattern: re.Pattern[str], files: list[Path]) -> list[str]:

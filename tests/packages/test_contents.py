@@ -1,7 +1,6 @@
 """What the wheels and the sdists in dist/ hold: the package, its types, its license, and nothing else."""
 
 import os
-import subprocess
 import tarfile
 import tomllib
 from pathlib import Path, PurePosixPath
@@ -29,38 +28,37 @@ def stem(folder: Path) -> str:
     return f"{project['name'].replace('-', '_')}-{project['version']}"
 
 
-def committed(home: Path, folder: str) -> set[PurePosixPath]:
-    """What git knows there, but for the files of Pants: a stray file in the tree is foreign to a release."""
-    listing = subprocess.run(
-        ["git", "ls-files", "-z", folder],
-        cwd=home,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return {path for path in map(PurePosixPath, filter(None, listing.stdout.split("\0"))) if path.name != "BUILD"}
+def committed(home: Path, folder: str, tracked: list[Path]) -> set[PurePosixPath]:
+    """What git knows in a folder of a distribution, but for the files of Pants."""
+    return {
+        PurePosixPath(path.relative_to(home))
+        for path in tracked
+        if path.is_relative_to(home / folder) and path.name != "BUILD"
+    }
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_a_wheel_holds_the_package_as_it_is_committed(folder: str) -> None:
+def test_a_wheel_holds_the_package_as_it_is_committed(folder: str, tracked: list[Path]) -> None:
     home = ROOT / folder
     [package] = [path for path in (home / "src").iterdir() if (path / "__init__.py").exists()]
     with ZipFile(DIST / f"{stem(home)}-py3-none-any.whl") as wheel:
         held = {name for name in wheel.namelist() if ".dist-info/" not in name}
         metadata = {PurePosixPath(name).name for name in wheel.namelist() if ".dist-info/" in name}
-    assert held == {path.relative_to("src").as_posix() for path in committed(home, "src")}
+    assert held == {path.relative_to("src").as_posix() for path in committed(home, "src", tracked)}
     assert f"{package.name}/py.typed" in held
     assert {"METADATA", "LICENSE", "WHEEL", "RECORD"} <= metadata
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_an_sdist_holds_source_tests_and_texts(folder: str) -> None:
+def test_an_sdist_holds_source_tests_and_texts(folder: str, tracked: list[Path]) -> None:
     home = ROOT / folder
     with tarfile.open(DIST / f"{stem(home)}.tar.gz") as sdist:
         held = {PurePosixPath(member.name).relative_to(stem(home)) for member in sdist if member.isfile()}
     texts = {"CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml", ".gitignore"}
     assert {PurePosixPath(text) for text in texts} <= held
-    assert {path for path in held if str(path) not in texts} == committed(home, "src") | committed(home, "tests")
+    assert {path for path in held if str(path) not in texts} == committed(home, "src", tracked) | committed(
+        home, "tests", tracked
+    )
 
 
 def test_dist_holds_a_wheel_and_an_sdist_of_each_distribution() -> None:
