@@ -8,8 +8,6 @@ has a prefix of its own in these tables.
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,7 +22,7 @@ from cassandra.cluster import Cluster, Session
 from cassandra.concurrent import execute_concurrent, execute_concurrent_with_args
 from cassandra.query import BatchStatement, BatchType
 
-from benchmarks.harness import Case, Comparison, compare
+from benchmarks.harness import Case, Comparison, compare, started
 from kairos import Timeseries
 
 __all__ = ["Amount", "run"]
@@ -214,13 +212,15 @@ class Kairos:
 
 
 NOW = time.time()
+# Those of a new installation.
+SETTINGS = ['jvm=["-Xmx1g"]', 'commitlog_sync="periodic"', 'commitlog_sync_period="10000ms"']
 
 
 @contextmanager
 def _session() -> Iterator[Session | None]:
     """A session on the node to measure on, with an empty keyspace; None if there is no node."""
     with ExitStack() as stack:
-        url = os.environ.get(URL) or stack.enter_context(_started())
+        url = os.environ.get(URL) or stack.enter_context(started("cassandra", *SETTINGS))
         if not url:
             yield None
             return
@@ -233,20 +233,6 @@ def _session() -> Iterator[Session | None]:
             f"CREATE KEYSPACE {KEYSPACE} WITH replication = {{'class': 'SimpleStrategy', 'replication_factor': 1}}"
         )
         yield session
-
-
-@contextmanager
-def _started() -> Iterator[str]:
-    """The URL of a node that is started, with the settings of a new installation; empty if that is not possible."""
-    settings = ['jvm=["-Xmx1g"]', 'commitlog_sync="periodic"', 'commitlog_sync_period="10000ms"']
-    command = [sys.executable, "-m", "kairos_conformance.servers", "cassandra", *settings]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
-        assert server.stdin is not None
-        assert server.stdout is not None
-        try:
-            yield server.stdout.readline().strip()
-        finally:
-            server.stdin.close()
 
 
 def run(amount: Amount, rounds: int) -> Iterator[Comparison]:

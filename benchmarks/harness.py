@@ -7,10 +7,12 @@ import multiprocessing
 import os
 import platform
 import sqlite3
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from statistics import median
 from typing import Any, Generic, Protocol, TypeVar
@@ -29,6 +31,7 @@ __all__ = [
     "facts",
     "fresh",
     "report",
+    "started",
     "stopwatch",
 ]
 
@@ -214,6 +217,21 @@ def _limited(figures: Sequence[Figure]) -> list[str]:
 
 def _verdict(*, reached: bool) -> str:
     return "reached" if reached else "MISSED"
+
+
+@contextmanager
+def started(name: str, *settings: str) -> Iterator[str]:
+    """The URL of a server of the conformance suite, which is started in a process of its own, with ``settings`` as its
+    command line has them. Empty if there is none.
+    """
+    command = [sys.executable, "-m", "kairos_conformance.servers", name, *settings]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
+        assert server.stdin is not None
+        assert server.stdout is not None
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.stdin.close()  # it ends with its input
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> list[str]:

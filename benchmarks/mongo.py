@@ -7,24 +7,18 @@ else the SecantusDB that comes with the lock, whose own Python takes most of the
 from __future__ import annotations
 
 import os
-import shutil
-import socket
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import count
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from attrs import frozen
 from bson import DatetimeMS
 from pymongo import IndexModel, MongoClient, UpdateOne
 
-from benchmarks.harness import Case, Comparison, Figure, WrongAnswer, compare, stopwatch
+from benchmarks.harness import Case, Comparison, Figure, WrongAnswer, compare, started, stopwatch
 from kairos import Timeseries
 
 __all__ = ["Amount", "run"]
@@ -145,28 +139,8 @@ def _server() -> Iterator[str]:
     if given := os.environ.get(URL):
         yield given
         return
-    program = Path(sys.executable).with_name("secantusd-py")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = Path(tempfile.mkdtemp(prefix="kairos-bench-"))
-    options = [
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--storage-path",
-        str(folder / "data"),
-        "--log-level",
-        "ERROR",
-    ]
-    server = subprocess.Popen([program, *options], cwd=folder)  # noqa: S603 - of this environment
-    try:
-        yield f"mongodb://127.0.0.1:{port}/"
-    finally:
-        server.terminate()
-        server.wait()
-        shutil.rmtree(folder)
+    with started("secantus") as url:
+        yield url
 
 
 def run(amount: Amount, rounds: int) -> Iterator[Comparison | Figure]:

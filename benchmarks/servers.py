@@ -9,8 +9,6 @@ transactions. The servers are those of the tests, which do not wait for a disk: 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -22,7 +20,7 @@ import sqlalchemy as sa
 from attrs import evolve
 from sqlalchemy.schema import CreateTable
 
-from benchmarks.harness import Comparison, compare
+from benchmarks.harness import Comparison, compare, started
 from benchmarks.sqlite import SQL, Execute, Row
 from benchmarks.verbs import Kairos, Scale, Store, cases
 from kairos_sql import metadata
@@ -58,14 +56,10 @@ def server(product: Product) -> Iterator[sa.URL | None]:
     if given := os.environ.get(f"KAIROS_BENCH_{product.upper()}_URL"):
         yield sa.make_url(given)
         return
-    command = [sys.executable, "-m", "kairos_conformance.servers", product]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as started:  # noqa: S603
-        assert started.stdout is not None
-        line = started.stdout.readline().strip()
-        if not line and "CI" in os.environ:
+    with started(product) as url:
+        if not url and "CI" in os.environ:
             raise RuntimeError(f"no {product}")
-        yield sa.make_url(line) if line else None
-        started.communicate()  # it ends with its input
+        yield sa.make_url(url) if url else None
 
 
 def drop(url: sa.URL, product: Product, table: str, *, create: bool) -> None:
